@@ -1,0 +1,1 @@
+"""Prompts, seeds and methods become images and a manifest."""
