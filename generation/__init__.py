@@ -1,1 +1,1 @@
-"""Prompts, seeds and methods become images and a manifest."""
+"""Images: prompts, seeds and methods in, pictures and a manifest out. No web, no database."""

@@ -1,0 +1,1 @@
+"""From votes to numbers, figures and the report."""

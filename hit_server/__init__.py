@@ -1,0 +1,1 @@
+"""What workers see, and the only owner of the study's database."""

@@ -1,0 +1,1 @@
+"""The crowd, through Amazon Mechanical Turk's requester API."""
