@@ -1,0 +1,202 @@
+"""`clearwinner`: one verb for each step of a study.
+
+Every command parses, calls one library function and prints what it returns. Heavy imports
+stand inside the commands, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from generation.study import UserError
+
+STUDY = click.argument("study", type=click.Path(path_type=Path))
+EXIT_USER = 2
+EXIT_INTERRUPTED = 130
+
+
+class Group(click.Group):
+    """A command group that prints what a user can mend without a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; a `UserError` ends with exit code 2, Ctrl-C with 130."""
+        try:
+            return super().invoke(ctx)
+        except UserError as error:
+            click.echo(f"error: {error}", err=True)
+            ctx.exit(EXIT_USER)
+        except KeyboardInterrupt:
+            click.echo("Interrupted. Run the same command again and it goes on.", err=True)
+            ctx.exit(EXIT_INTERRUPTED)
+
+
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="clearwinner")
+def main() -> None:
+    """Find out, from people, which of several text-to-image methods is better."""
+
+
+@main.command()
+@STUDY
+def validate(study: Path) -> None:
+    """Check a study file and print its plan: images, HITs, cost, network evaluations."""
+    from clearwinner.output import print_plan
+    from clearwinner.plan import study_plan
+    from generation.study import read_study_file
+
+    plan = study_plan(read_study_file(study))
+    print_plan(plan)
+    if not plan.within_budget:
+        raise UserError(
+            f"{study}: the crowd costs ${plan.cost.total}, more than crowd.budget_usd = "
+            f"{plan.budget}. Raise the budget, or ask for fewer comparisons or assignments."
+        )
+
+
+@main.command()
+@STUDY
+def generate(study: Path) -> None:
+    """Make the images that are missing. Ctrl-C is safe: run it again and it goes on."""
+    from clearwinner.output import generation_progress
+    from generation.run import generate as generate_images
+    from generation.study import read_study_file
+
+    file = read_study_file(study)
+    with generation_progress() as progress:
+        made = generate_images(file, progress=progress)
+    click.echo(f"{made.made} images made, {made.kept} were there: {file.study.place / 'images'}")
+
+
+@main.command()
+@STUDY
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=8000, show_default=True, help="0 takes a free one.")
+def serve(study: Path, host: str, port: int) -> None:
+    """Serve the pages of a study's HITs until Ctrl-C."""
+    from clearwinner.services import hit_server, run_until_interrupted
+    from generation.study import read_study_file
+
+    run_until_interrupted(hit_server(read_study_file(study), host=host, port=port), "HIT pages")
+
+
+@main.command()
+@click.option("--folder", type=click.Path(path_type=Path), default=Path("runs/marketplace"))
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=8010, show_default=True, help="0 takes a free one.")
+@click.option("--invite", metavar="NAME", multiple=True, help="Make a worker's sign-in link.")
+def marketplace(folder: Path, host: str, port: int, invite: tuple[str, ...]) -> None:
+    """Run the self-hosted marketplace until Ctrl-C: the requester API and the worker site."""
+    from clearwinner.services import marketplace_server, run_until_interrupted
+
+    server = marketplace_server(folder, host=host, port=port, invite=invite, tell=click.echo)
+    run_until_interrupted(server, "the marketplace")
+
+
+def crowd_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The study argument and the choice of endpoint, the same for every step with the crowd."""
+    command = click.option(
+        "--production", "kind", flag_value="production", help="Amazon's service, closed 2026-09-30."
+    )(command)
+    command = click.option(
+        "--sandbox", "kind", flag_value="sandbox", help="Amazon's sandbox, closed 2026-09-30."
+    )(command)
+    command = click.option("--endpoint", help="Address of the self-hosted marketplace.")(command)
+    return STUDY(command)
+
+
+@main.command()
+@crowd_options
+@click.option("--public-url", help="Where workers' browsers reach `clearwinner serve`.")
+@click.option("--yes", is_flag=True, help="Publish without asking.")
+def launch(
+    study: Path, endpoint: str | None, kind: str | None, public_url: str | None, yes: bool
+) -> None:
+    """Publish the HITs that are missing, after showing what they cost."""
+    from clearwinner.crowd import open_crowd
+    from clearwinner.output import print_launch_plan
+
+    with open_crowd(study, endpoint=endpoint, kind=kind, public_url=public_url) as crowd:
+        plan = crowd.plan()
+        print_launch_plan(plan)
+        if not plan.to_publish:
+            click.echo("Nothing is left to publish.")
+            return
+        if kind == "production":
+            _confirm_amount(str(plan.cost.total))
+        elif not yes and not click.confirm(f"Publish {plan.to_publish} HITs?"):
+            raise UserError("Nothing was published. Say yes, or give --yes.")
+        launched = crowd.launch()
+        click.echo(f"{launched.published} HITs published, {launched.found} found again.")
+
+
+def _confirm_amount(amount: str) -> None:
+    typed = click.prompt(f"This spends real money. Type the total ({amount}) to go on")
+    if typed.strip().lstrip("$") != amount:
+        raise UserError(f"{typed!r} is not {amount}: nothing was published.")
+
+
+@main.command()
+@crowd_options
+def status(study: Path, endpoint: str | None, kind: str | None) -> None:
+    """Say how far a study is: HITs, assignments, votes, cost."""
+    from clearwinner.crowd import open_crowd
+    from clearwinner.output import print_status
+
+    with open_crowd(study, endpoint=endpoint, kind=kind) as crowd:
+        print_status(crowd.status())
+
+
+@main.command()
+@crowd_options
+def collect(study: Path, endpoint: str | None, kind: str | None) -> None:
+    """Bring submitted assignments in; as often as you like, each counts once."""
+    from clearwinner.crowd import open_crowd
+
+    with open_crowd(study, endpoint=endpoint, kind=kind) as crowd:
+        collected = crowd.collect()
+    click.echo(f"{collected.new} new assignments, {collected.seen} seen before.")
+    for problem in collected.problems:
+        click.echo(f"problem: {problem}", err=True)
+
+
+@main.command()
+@crowd_options
+@click.option("--yes", is_flag=True, help="Approve without asking.")
+def approve(study: Path, endpoint: str | None, kind: str | None, yes: bool) -> None:
+    """Approve, and so pay, every collected assignment whose answer could be read."""
+    from clearwinner.crowd import open_crowd
+
+    with open_crowd(study, endpoint=endpoint, kind=kind) as crowd:
+        if not yes and not click.confirm("Approve and pay all collected assignments?"):
+            raise UserError("Nothing was approved. Say yes, or give --yes.")
+        approved = crowd.approve()
+    click.echo(f"{approved.approved} approved, {approved.already} were before.")
+
+
+@main.command()
+@STUDY
+def report(study: Path) -> None:
+    """Turn the votes into tables, figures and one HTML page."""
+    from analysis.report import run
+
+    run(study)
+
+
+@main.command()
+@STUDY
+@click.option("--workers", default=24, show_default=True, help="Simulated workers.")
+def rehearse(study: Path, workers: int) -> None:
+    """Run a whole study here, with simulated workers in place of people."""
+    from clearwinner.rehearsal.run import rehearse as rehearse_study
+    from generation.study import read_study_file
+
+    rehearse_study(read_study_file(study), n_workers=workers)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

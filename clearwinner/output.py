@@ -1,0 +1,106 @@
+"""What the command line prints: rich tables and progress bars, plain where it is no terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from clearwinner.plan import StudyPlan
+    from mturk.launch import LaunchPlan
+    from mturk.status import StudyStatus
+
+Advance = Callable[[int, int], None]
+
+
+def print_plan(plan: StudyPlan) -> None:
+    """Print a study's plan as a two-column table."""
+    table = _facts(plan.title)
+    table.add_row(
+        "prompts × seeds × methods", f"{plan.prompts} × {plan.seeds} × {len(plan.methods)}"
+    )
+    table.add_row("images", f"{plan.images:,}")
+    table.add_row("comparisons", f"{plan.comparisons:,} ({_groups(plan)})")
+    table.add_row("questions", ", ".join(plan.questions))
+    table.add_row("HITs", f"{plan.hits:,}")
+    table.add_row("assignments", f"{plan.assignments:,}")
+    table.add_row("votes", f"{plan.votes:,}")
+    table.add_row("reward", f"${plan.cost.reward:,}")
+    table.add_row("fees, at most", f"${plan.cost.fees:,}")
+    table.add_row("cost, at most", f"${plan.cost.total:,}")
+    if plan.budget is not None:
+        table.add_row("budget", f"${plan.budget:,}")
+    for name, count in plan.evaluations.items():
+        table.add_row(f"network evaluations, {name}", f"{count:,}")
+    table.add_row("network evaluations, all", f"{sum(plan.evaluations.values()):,}")
+    Console().print(table)
+
+
+def print_launch_plan(plan: LaunchPlan) -> None:
+    """Print what publishing would ask for and cost."""
+    table = _facts("To publish")
+    table.add_row("comparisons", f"{plan.comparisons:,}")
+    table.add_row("HITs to publish", f"{plan.to_publish:,}")
+    table.add_row("assignments", f"{plan.assignments:,}")
+    table.add_row("reward", f"${plan.cost.reward:,}")
+    table.add_row("fees, at most", f"${plan.cost.fees:,}")
+    table.add_row("cost, at most", f"${plan.cost.total:,}")
+    Console().print(table)
+
+
+def print_status(status: StudyStatus) -> None:
+    """Print how far a study is: the fields of its status, one a row."""
+    from dataclasses import asdict
+
+    table = _facts("Status")
+    for name, value in asdict(status).items():
+        table.add_row(name.replace("_usd", ", $").replace("_", " "), f"{value}")
+    Console().print(table)
+
+
+@contextmanager
+def generation_progress() -> Iterator[Advance]:
+    """A progress bar for images with images/s and time left; calls take (done, total)."""
+    with counting("images", speed=True) as advance:
+        yield advance
+
+
+@contextmanager
+def counting(what: str, *, speed: bool = False) -> Iterator[Advance]:
+    """A progress bar that counts something up; calls take (done, total)."""
+    columns = [
+        TextColumn(f"{what:<22}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[speed]}"),
+        TimeRemainingColumn(),
+    ]
+    with Progress(*columns, console=Console(stderr=True), refresh_per_second=4) as progress:
+        task = progress.add_task(what, total=None, speed="")
+        first: list[int] = []
+
+        def advance(done: int, total: int) -> None:
+            if not first:
+                first.append(done)
+            elapsed = progress.tasks[0].elapsed or 0.0
+            rate = (done - first[0]) / elapsed if elapsed > 0 else 0.0
+            text = f"{rate:.2f} {what}/s" if speed and rate else ""
+            progress.update(task, completed=done, total=total, speed=text)
+
+        yield advance
+
+
+def _facts(title: str) -> Table:
+    table = Table(title=title, show_header=False, title_justify="left")
+    table.add_column(style="dim")
+    table.add_column(justify="right")
+    return table
+
+
+def _groups(plan: StudyPlan) -> str:
+    return "; ".join(" | ".join(group) for group in plan.groups)
