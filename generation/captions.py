@@ -1,0 +1,58 @@
+"""Captions of images by BLIP-2, for diffusion-negative prompting."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+
+from generation.models import ModelError
+from generation.plan import Generation
+from generation.shapes import WEIGHTS
+
+MAX_TOKENS = 30
+
+
+@dataclass(frozen=True)
+class Captioner:
+    """BLIP-2, asked without a prompt."""
+
+    processor: Any
+    model: Any
+
+    @torch.inference_mode()
+    def caption(self, images: Sequence[Image.Image]) -> list[str]:
+        """One caption an image; greedy, so the same image always gets the same words."""
+        inputs = self.processor(images=list(images), return_tensors="pt")
+        inputs = inputs.to(self.model.device, self.model.dtype)
+        tokens = self.model.generate(**inputs, max_new_tokens=MAX_TOKENS, do_sample=False)
+        texts = self.processor.batch_decode(tokens, skip_special_tokens=True)
+        return [text.strip() for text in texts]
+
+
+def load_captioner(table: Generation, device: torch.device, dtype: torch.dtype) -> Captioner:
+    """Load the captioner of `[generation]`; the built-in model has its own.
+
+    Raises:
+        ModelError: it is absent.
+    """
+    from transformers import AutoProcessor, Blip2ForConditionalGeneration
+
+    source = str(WEIGHTS / "captioner") if table.model == "shapes" else table.captioner
+    local = table.model == "shapes" or Path(source).is_dir()
+    try:
+        processor = AutoProcessor.from_pretrained(source, local_files_only=local)
+        model = Blip2ForConditionalGeneration.from_pretrained(
+            source, dtype=dtype, local_files_only=local
+        )
+    except (OSError, ValueError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise ModelError(
+            f"the captioner {source!r} cannot be loaded: {first} DNP needs it: give "
+            "generation.captioner a folder or a hub id that this machine can reach."
+        ) from error
+    return Captioner(processor, model.to(device).eval())
