@@ -101,7 +101,7 @@ class Comparison(Record):
     """Hash of prompt, seed and methods: registering twice finds the same comparison."""
     prompt_id: Mapped[str] = mapped_column(String(64))
     prompt: Mapped[str] = mapped_column(Text)
-    category: Mapped[str] = mapped_column(String(64), default="")
+    category: Mapped[str] = mapped_column(Text, default="")
     seed: Mapped[int]
     methods: Mapped[list[str]]
     """The methods that meet, in the study file's order (not the order shown)."""

@@ -1,0 +1,21 @@
+"""Runs migrations on the engine that the program hands over, or on CLEARWINNER_DATABASE_URL."""
+
+from alembic import context
+
+from hit_server.database import open_engine
+from hit_server.records import Record
+from hit_server.settings import Settings
+
+engine = context.config.attributes.get("engine")
+if engine is None:
+    engine = open_engine(Settings().database_url or "sqlite:///clearwinner.sqlite3")
+
+with engine.connect() as connection:
+    context.configure(
+        connection=connection,
+        target_metadata=Record.metadata,
+        render_as_batch=connection.dialect.name == "sqlite",
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+    connection.commit()

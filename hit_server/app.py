@@ -1,0 +1,49 @@
+"""The hit server's application factory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flask import Flask, render_template
+from sqlalchemy import Engine, text
+from werkzeug.exceptions import HTTPException
+
+from hit_server.database import session_factory
+from hit_server.images import images
+from hit_server.pages import pages
+from hit_server.security import add_headers
+from hit_server.settings import Settings
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def create_app(settings: Settings, engine: Engine) -> Flask:
+    """The application that serves the pages of HITs.
+
+    Args:
+        settings: hosts that may frame the pages and take submissions.
+        engine: an opened database, see `database.open_database`.
+    """
+    app = Flask(
+        __name__, template_folder=str(ROOT / "templates"), static_folder=str(ROOT / "static")
+    )
+    app.config["SETTINGS"] = settings
+    app.config["SESSIONS"] = session_factory(engine)
+    app.config["MAX_CONTENT_LENGTH"] = 64 * 1024
+    app.register_blueprint(pages)
+    app.register_blueprint(images)
+    app.register_error_handler(HTTPException, _error_page)
+    add_headers(app, settings.sites)
+
+    @app.get("/healthz")
+    def healthz() -> dict[str, str]:
+        with engine.connect() as connection:
+            connection.execute(text("SELECT 1"))
+        return {"status": "ok"}
+
+    return app
+
+
+def _error_page(error: HTTPException) -> tuple[str, int]:
+    page = render_template("hit/error.html", name=error.name, message=error.description)
+    return page, error.code or 500

@@ -1,0 +1,120 @@
+"""Opening databases: SQLite made safe for several writers, or PostgreSQL; migrated on the way."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
+from sqlalchemy.orm import Session, sessionmaker
+
+from generation.study import UserError
+
+BUSY_SECONDS = 30
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class DatabaseProblem(UserError):
+    """The database cannot be reached, is locked, or is not one of ours."""
+
+
+def open_engine(url: str) -> Engine:
+    """An engine for a URL, without looking at what the database holds.
+
+    SQLite gets a write-ahead log, foreign keys, a busy timeout, and transactions that begin as
+    writers: two that read first and then both want to write would deadlock.
+
+    Raises:
+        DatabaseProblem: the URL is not one.
+    """
+    try:
+        parsed = make_url(url)
+        if parsed.get_backend_name() != "sqlite":
+            return create_engine(parsed, pool_pre_ping=True)
+        if parsed.database and parsed.database != ":memory:":
+            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        engine = create_engine(parsed, connect_args={"timeout": BUSY_SECONDS})
+    except (ArgumentError, ModuleNotFoundError) as error:
+        raise DatabaseProblem(
+            f"{url!r} is not a database URL ({error}). Examples: sqlite:///runs/mine.sqlite3, "
+            "postgresql+psycopg://user@host/name"
+        ) from None
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_immediate)
+    return engine
+
+
+def open_database(url: str) -> Engine:
+    """Open the study's database and bring it to the newest migration.
+
+    Raises:
+        DatabaseProblem: it cannot be reached, is locked, or is not a database.
+    """
+    engine = open_engine(url)
+    with explained(url), _one_at_a_time(engine):
+        command.upgrade(alembic_config(engine), "head")
+    return engine
+
+
+def session_factory(engine: Engine) -> sessionmaker[Session]:
+    """Sessions whose objects stay readable after a commit."""
+    return sessionmaker(engine, expire_on_commit=False)
+
+
+def alembic_config(engine: Engine) -> Config:
+    """Alembic's configuration for an engine, found beside the packages or in the wheel."""
+    config = Config()
+    folders = (ROOT / "alembic", ROOT / "clearwinner_alembic")
+    folder = next(folder for folder in folders if (folder / "env.py").exists())
+    config.set_main_option("script_location", str(folder))
+    config.attributes["engine"] = engine
+    return config
+
+
+@contextmanager
+def explained(url: str) -> Iterator[None]:
+    """Turn what a database driver raises into words that a user can act on."""
+    try:
+        yield
+    except (OperationalError, DatabaseError) as error:
+        reason = str(error.orig).strip().splitlines()[0]
+        shown = make_url(url).render_as_string(hide_password=True)
+        remedy = "Check the URL, that the server runs and that the account may connect."
+        if "locked" in reason:
+            remedy = "Another program holds it: stop that, or wait, and run this again."
+        elif "not a database" in reason:
+            remedy = "The file is something else: give another path."
+        raise DatabaseProblem(f"database {shown}: {reason}. {remedy}") from error
+
+
+@contextmanager
+def _one_at_a_time(engine: Engine) -> Iterator[None]:
+    """Two processes that open a new SQLite file at once migrate it one after the other."""
+    database = engine.url.database
+    if engine.dialect.name != "sqlite" or not database or database == ":memory:":
+        yield
+        return
+    with Path(f"{database}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # transactions are begun by `_begin_immediate`
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
+    cursor.close()
+
+
+def _begin_immediate(connection: Any) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
