@@ -1,0 +1,205 @@
+"""Publishing: every comparison gets one HIT, whatever fails in between.
+
+A HIT is written down with its token before it is asked for, and settled with its id after.
+When the answer was lost, the same token finds the HIT again for 24 hours, and the same
+annotation for ever.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from generation.study import UserError
+from hit_server.hits import Hits
+from hit_server.records import Comparison, Hit, StudyRecord, now
+from hit_server.store import hits_of, intend_hit, settle_hit, unpublished
+from mturk.client import Endpoint, existing_hit, explained
+from mturk.costs import Cost, cost
+from mturk.crowd import Crowd
+from mturk.qualifications import requirements
+from mturk.questions import external_question
+
+if TYPE_CHECKING:
+    from mypy_boto3_mturk import MTurkClient
+
+Progress = Callable[[int, int], None]
+
+
+class LaunchError(UserError):
+    """Publishing would overspend, or there is nothing to publish."""
+
+
+@dataclass(frozen=True)
+class LaunchPlan:
+    """What publishing would ask for, and what it costs."""
+
+    comparisons: int
+    published: int
+    to_publish: int
+    assignments: int
+    """Of the HITs to publish."""
+    cost: Cost
+    """Of the HITs to publish."""
+    spent: Cost
+    """Of the HITs published before, when every assignment is approved."""
+
+
+@dataclass(frozen=True)
+class Launched:
+    """What a run published."""
+
+    published: int
+    found: int
+    """HITs that an earlier run had asked for without hearing the answer."""
+
+
+@dataclass(frozen=True)
+class Publisher:
+    """What every HIT of a launch shares."""
+
+    client: MTurkClient
+    endpoint: Endpoint
+    crowd: Crowd
+    public_url: str
+
+    def publish(self, hit: Hit, hit_type: str) -> tuple[str, bool]:
+        """Ask for a HIT; its id, and whether an earlier request had already made it."""
+        url = f"{self.public_url.rstrip('/')}/hit/{hit.comparison.public_id}"
+        try:
+            answer = self.client.create_hit_with_hit_type(
+                HITTypeId=hit_type,
+                MaxAssignments=self.crowd.assignments,
+                LifetimeInSeconds=self.crowd.lifetime_s,
+                Question=external_question(url),
+                RequesterAnnotation=hit.token,
+                UniqueRequestToken=hit.token,
+            )
+        except ClientError as error:
+            known = existing_hit(error)
+            if known is None:
+                raise
+            return known, True
+        return answer["HIT"]["HITId"], False
+
+    def hit_type(self, hits: Hits) -> str:
+        """The HIT type of the study; asking again with equal values gives the same one."""
+        answer = self.client.create_hit_type(
+            Title=hits.title,
+            Description=hits.description,
+            Keywords=hits.keywords,
+            Reward=str(self.crowd.reward_usd),
+            AssignmentDurationInSeconds=self.crowd.duration_s,
+            AutoApprovalDelayInSeconds=self.crowd.auto_approval_s,
+            QualificationRequirements=requirements(
+                self.crowd, sandbox=self.endpoint.kind == "sandbox"
+            ),
+        )
+        return answer["HITTypeId"]
+
+
+def plan_launch(session: Session, study: StudyRecord, crowd: Crowd) -> LaunchPlan:
+    """Count what is missing and what it costs. HITs that were only intended count as missing."""
+    total = session.scalar(
+        select(func.count()).select_from(Comparison).where(Comparison.study_id == study.id)
+    )
+    published = len(hits_of(session, study, settled=True))
+    missing = (total or 0) - published
+
+    def price(count: int) -> Cost:
+        return cost(count, crowd.assignments, crowd.reward_usd, masters=crowd.masters)
+
+    assignments = missing * crowd.assignments
+    return LaunchPlan(total or 0, published, missing, assignments, price(missing), price(published))
+
+
+def check_money(plan: LaunchPlan, crowd: Crowd, balance: Decimal) -> None:
+    """Refuse to overspend.
+
+    Raises:
+        LaunchError: the study's budget or the account's balance is too small.
+    """
+    total = plan.cost.total + plan.spent.total
+    if crowd.budget_usd is not None and total > crowd.budget_usd:
+        raise LaunchError(
+            f"the study would cost ${total} (${plan.spent.total} of it is published), more than "
+            f"crowd.budget_usd = {crowd.budget_usd}. Nothing was published. Raise the budget, or "
+            "ask for fewer comparisons or assignments."
+        )
+    if plan.cost.total > balance:
+        raise LaunchError(
+            f"publishing costs ${plan.cost.total}, but the account holds ${balance}. Nothing was "
+            "published. Add money to the account, or ask for less."
+        )
+
+
+def launch(
+    session: Session,
+    study: StudyRecord,
+    publisher: Publisher,
+    *,
+    progress: Progress | None = None,
+) -> Launched:
+    """Publish a HIT for each comparison that has none.
+
+    Raises:
+        LaunchError: it would overspend; nothing is published then.
+        CrowdError: the endpoint cannot be reached or refuses; run it again and it goes on.
+    """
+    client = publisher.client
+    with explained(publisher.endpoint):
+        plan = plan_launch(session, study, publisher.crowd)
+        if plan.to_publish == 0:
+            return Launched(0, 0)
+        balance = Decimal(client.get_account_balance()["AvailableBalance"])
+        check_money(plan, publisher.crowd, balance)
+        hit_type = publisher.hit_type(Hits.model_validate(study.hits))
+        open_intents = hits_of(session, study, settled=False)
+        lost = _by_annotation(client) if open_intents else {}
+        found = 0
+        for hit in open_intents:
+            found += _settle(session, publisher, hit, hit_type, lost)
+        comparisons = unpublished(session, study)
+        for number, comparison in enumerate(comparisons, 1):
+            token = request_token(study, comparison, publisher.endpoint)
+            hit = intend_hit(session, comparison, publisher.endpoint.url, token)
+            found += _settle(session, publisher, hit, hit_type, {})
+            if progress:
+                progress(number, len(comparisons))
+    return Launched(plan.to_publish - found, found)
+
+
+def request_token(study: StudyRecord, comparison: Comparison, endpoint: Endpoint) -> str:
+    """The token of a comparison's HIT: the same at every try, at most 64 characters."""
+    text = "\x1f".join([study.name, comparison.public_id, endpoint.url])
+    return f"cw-{hashlib.sha256(text.encode()).hexdigest()[:48]}"
+
+
+def _settle(
+    session: Session, publisher: Publisher, hit: Hit, hit_type: str, lost: Mapping[str, str]
+) -> bool:
+    """Give an intended HIT its id; True when it had been made before."""
+    if hit.token in lost:
+        settle_hit(session, hit, lost[hit.token], now())
+        return True
+    hit_id, existed = publisher.publish(hit, hit_type)
+    settle_hit(session, hit, hit_id, now())
+    return existed
+
+
+def _by_annotation(client: MTurkClient) -> dict[str, str]:
+    """HIT ids by annotation. Tokens are forgotten after 24 hours, annotations never."""
+    found: dict[str, str] = {}
+    pages: Any = client.get_paginator("list_hits").paginate(PaginationConfig={"PageSize": 100})
+    for page in pages:
+        for hit in page["HITs"]:
+            if "RequesterAnnotation" in hit:
+                found[hit["RequesterAnnotation"]] = hit["HITId"]
+    return found
