@@ -137,7 +137,7 @@ def _templates() -> Floats:
         canvas = Image.new("L", (8 * SIZE, 8 * SIZE))
         corners = outline(shape, SIZE / 2, SIZE / 2, 11.0)
         ImageDraw.Draw(canvas).polygon([(8 * x, 8 * y) for x, y in corners], fill=255)
-        soft = np.asarray(canvas.reduce(8), np.float32) / 255
+        soft = np.asarray(canvas.reduce(8), np.float32) / np.float32(255)
         y, x = ndimage.center_of_mass(soft)
         masks.append(_normalised(soft, x, y, float(soft.sum())))
     return np.stack(masks)

@@ -183,10 +183,13 @@ def relations_of(first: SceneObject, second: SceneObject) -> tuple[str, ...]:
     return ("left of",) if dx > 0 else ("right of",)
 
 
-def caption(scene: Scene, rng: np.random.Generator) -> str:
-    """A true description: objects in random order, half the time with a place or a relation."""
+def caption(scene: Scene, rng: np.random.Generator, detail: float = 0.5) -> str:
+    """A true description: objects in random order, some with a place or a relation.
+
+    `detail` is the share of those, where the scene allows it.
+    """
     objects = [scene.objects[index] for index in rng.permutation(len(scene.objects))]
-    more = rng.random() < 0.5
+    more = rng.random() < detail
     place = place_of(objects[0].x, objects[0].y) if more and len(objects) == 1 else None
     relations = relations_of(objects[0], objects[1]) if more and len(objects) == 2 else ()
     wanted = tuple(WantedObject(item.colour, item.shape, place) for item in objects)
@@ -263,9 +266,9 @@ def _fraction(salt: str, wanted: Wanted) -> float:
     return int.from_bytes(digest[:8], "big") / 2**64
 
 
-def training_caption(scene: Scene, rng: np.random.Generator) -> str | None:
+def training_caption(scene: Scene, rng: np.random.Generator, detail: float = 0.5) -> str | None:
     """A caption that is not held out; None where eight attempts bring none."""
-    texts = (caption(scene, rng) for _ in range(8))
+    texts = (caption(scene, rng, detail) for _ in range(8))
     return next((text for text in texts if not held_out(text)), None)
 
 
@@ -299,7 +302,8 @@ def sample_prompts(
 ) -> list[str]:
     """Distinct held-out prompts, evenly by number of objects.
 
-    Half of them have a place or a relation. Where one kind runs out the others fill up. The same arguments always give the same list.
+    Half of them have a place or a relation, where there are enough without. Where one kind runs
+    out the others fill up. The same arguments always give the same list.
 
     Raises:
         ValueError: there are fewer such prompts than `count`.
