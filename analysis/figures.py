@@ -1,0 +1,150 @@
+"""Figures of preference rates, by matplotlib without a display."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from analysis.rates import PreferenceRate, Rate, Share, ThreeWayRate
+from analysis.tables import limits
+
+WIN, LOSS, THIRD, TIE = "#0072B2", "#E69F00", "#009E73", "#C4C4C4"
+"""Okabe and Ito's colours, told apart with every kind of colour vision; grey for ties."""
+ON = {WIN: "white", LOSS: "black", THIRD: "black", TIE: "black"}
+INK = "#1a1b1c"
+"""Stands for the colour of text; in the page it becomes the reader's own."""
+STYLE: Any = {
+    "font.family": "sans-serif",
+    "font.size": 9,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "clearwinner",
+    "text.color": INK,
+    "axes.edgecolor": INK,
+    "xtick.color": INK,
+}
+WIDTH, ROW, TITLE = 5.0, 0.78, 0.34
+"""Inches: of the figure, of one rate, and of a question's title."""
+
+
+def rates_figure(rates: Sequence[Rate], *, level: float) -> Figure:
+    """Shares of votes as stacked bars, question by question; under each pair its score.
+
+    Args:
+        rates: at least one.
+        level: confidence level of the intervals, for the legend.
+    """
+    questions = list(dict.fromkeys(rate.question for rate in rates))
+    ordered = [[rate for rate in rates if rate.question == name] for name in questions]
+    height = sum(TITLE + ROW * len(group) for group in ordered) + 0.75
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, height))
+        FigureCanvasAgg(figure)
+        axes = figure.add_axes((0.03, 0.66 / height, 0.94, 1 - 0.68 / height))
+        bottom = 0.0
+        for name, group in zip(questions, ordered, strict=True):
+            axes.text(0, bottom + 0.22, name, fontsize=11, fontweight="bold", va="center")
+            bottom += TITLE
+            for rate in group:
+                _draw(axes, rate, bottom)
+                bottom += ROW
+        _dress(axes, bottom, level)
+    return figure
+
+
+def svg(figure: Figure) -> str:
+    """The figure as SVG that stands inside HTML: text in the page's colour, no fixed size."""
+    buffer = io.StringIO()
+    with mpl.rc_context(STYLE):
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :].replace(INK, "currentColor")
+    text = re.sub(r'\s(width|height)="[\d.]+pt"', "", text, count=2)
+    return re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+
+
+def save(figure: Figure, folder: Path) -> list[Path]:
+    """Write `figure.svg`, `figure.pdf` and `figure.png` into a folder."""
+    paths = [folder / f"figure.{kind}" for kind in ("svg", "pdf", "png")]
+    with mpl.rc_context(STYLE):
+        for path in paths:
+            when = {"PDF": "CreationDate", "SVG": "Date"}.get(path.suffix[1:].upper())
+            metadata = {when: None} if when else None
+            figure.savefig(path, dpi=200, facecolor="white", metadata=metadata)
+    return paths
+
+
+def _draw(axes: Axes, rate: Rate, top: float) -> None:
+    if isinstance(rate, PreferenceRate):
+        _names(axes, top, [(0, "left", rate.method_a), (1, "right", rate.method_b)])
+        _bar(axes, top, [(rate.win, WIN), (rate.tie, TIE), (rate.loss, LOSS)])
+        _score(axes, rate, top + 0.50)
+    else:
+        _draw_three(axes, rate, top)
+
+
+def _draw_three(axes: Axes, rate: ThreeWayRate, top: float) -> None:
+    names = [(0.0, "left", rate.methods[0]), (0.5, "center", rate.methods[1])]
+    _names(axes, top, [*names, (1.0, "right", rate.methods[2])])
+    colours = (WIN, THIRD, LOSS, TIE)
+    order = (0, 1, 2, 3)
+    _bar(axes, top, [(rate.shares[place], colours[place]) for place in order])
+
+
+def _names(axes: Axes, top: float, names: Sequence[tuple[float, str, str]]) -> None:
+    for x, side, name in names:
+        # a dollar sign in a method's name must not start mathematics
+        text = name.replace("$", r"\$")
+        axes.text(x, top + 0.08, text, ha=side, va="center")
+
+
+def _bar(axes: Axes, top: float, parts: Sequence[tuple[Share, str]]) -> None:
+    left = 0.0
+    for share, colour in parts:
+        axes.barh(top + 0.29, share.value, 0.24, left=left, color=colour)
+        if share.value >= 0.05:
+            middle = left + share.value / 2
+            text = f"{100 * share.value:.0f}"
+            axes.text(middle, top + 0.29, text, ha="center", va="center", color=ON[colour])
+        left += share.value
+
+
+def _score(axes: Axes, rate: PreferenceRate, y: float) -> None:
+    score = rate.score.value
+    axes.plot([0.5, 0.5], [y - 0.33, y + 0.1], color=INK, linewidth=0.8, linestyle=(0, (2, 2)))
+    high = score
+    if rate.score.interval:
+        low, high = rate.score.interval.low, rate.score.interval.high
+        axes.plot([low, high], [y, y], color=INK, linewidth=1.6, solid_capstyle="butt")
+    axes.plot([score], [y], marker="o", markersize=5, color=INK)
+    text = f"{100 * score:.1f} [{limits(rate.score.interval)}]"
+    if high < 0.72:
+        axes.text(high + 0.015, y, text, va="center", fontsize=8)
+    else:
+        low = rate.score.interval.low if rate.score.interval else score
+        axes.text(low - 0.015, y, text, va="center", ha="right", fontsize=8)
+
+
+def _dress(axes: Axes, bottom: float, level: float) -> None:
+    axes.set_xlim(0, 1)
+    axes.set_ylim(bottom, 0)
+    axes.set_yticks([])
+    axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "25", "50", "75", "100 %"])
+    for side in ("left", "right", "top"):
+        axes.spines[side].set_visible(False)
+    axes.get_xticklabels()[0].set_horizontalalignment("left")
+    axes.get_xticklabels()[-1].set_horizontalalignment("right")
+    axes.set_xlabel(
+        f"Bars: share of votes, grey = no clear winner.\n"
+        f"Dot and line: score of the left method, {100 * level:g} % interval.",
+        fontsize=8,
+        color=INK,
+        loc="left",
+    )

@@ -1,0 +1,213 @@
+"""Rates as tables: flat rows, CSV, LaTeX (booktabs), and a table for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pandas as pd
+from rich.table import Table
+
+from analysis.intervals import Interval
+from analysis.rates import Basis, PreferenceRate, Rate, Share, ThreeWayRate
+from analysis.votes import NONE
+
+Row = dict[str, Any]
+
+
+def pairs(rates: Iterable[Rate]) -> list[PreferenceRate]:
+    """The rates of comparisons of two images."""
+    return [rate for rate in rates if isinstance(rate, PreferenceRate)]
+
+
+def triples(rates: Iterable[Rate]) -> list[ThreeWayRate]:
+    """The rates of comparisons of three images."""
+    return [rate for rate in rates if isinstance(rate, ThreeWayRate)]
+
+
+def rates_frame(rates: Sequence[Rate]) -> pd.DataFrame:
+    """One row a rate of two methods, or a label of a three-image comparison; for `rates.csv`.
+
+    A cell is empty where there is no interval.
+    """
+    rows = [_pair_row(rate) for rate in pairs(rates)]
+    rows += [row for rate in triples(rates) for row in _three_way_rows(rate)]
+    return pd.DataFrame(rows)
+
+
+def latex(rates: Sequence[Rate]) -> str:
+    """The rates as a LaTeX table for `booktabs`, every name escaped."""
+    head = ["Question", "Methods", "Win %", "No winner %", "Loss %", "Score % [interval]"]
+    body = [
+        [
+            rate.question,
+            f"{rate.method_a} vs {rate.method_b}",
+            *(f"{100 * share.value:.1f}" for share in (rate.win, rate.tie, rate.loss)),
+            f"{100 * rate.score.value:.1f} [{limits(rate.score.interval)}]",
+        ]
+        for rate in pairs(rates)
+    ]
+    text = _latex_table(head, body) if body else ""
+    head = ["Question", "Label", "Votes", "Share % [interval]"]
+    for three in triples(rates):
+        body = [
+            [
+                three.question,
+                label,
+                str(count),
+                f"{100 * share.value:.1f} [{limits(share.interval)}]",
+            ]
+            for label, count, share in labelled(three)
+        ]
+        text += _latex_table(head, body)
+    return text
+
+
+def terminal_tables(rates: Sequence[Rate], *, level: float) -> list[Table]:
+    """Tables for `rich`: one for the pairs, one for three-image comparisons, where there are."""
+    tables = []
+    if pairs(rates):
+        table = Table(title=f"Preference rates, {percent(level)} intervals", title_justify="left")
+        for name in ("question", "methods", "win", "tie", "loss", "score"):
+            table.add_column(name, justify="left" if name in ("question", "methods") else "right")
+        table.add_column("comparisons\nwon : even : lost", justify="right")
+        table.add_column("votes", justify="right")
+        for rate in pairs(rates):
+            table.add_row(*_pair_cells(rate))
+        tables.append(table)
+    if triples(rates):
+        table = Table(title="Three images side by side", title_justify="left")
+        for name in ("question", "label", "votes", "share"):
+            table.add_column(name)
+        for three in triples(rates):
+            for label, count, share in labelled(three):
+                table.add_row(three.question, label, str(count), with_limits(share))
+        tables.append(table)
+    return tables
+
+
+def labelled(rate: ThreeWayRate) -> list[tuple[str, int, Share]]:
+    """Label, votes and share of each method and of no clear winner."""
+    labels = (*rate.methods, "no clear winner")
+    return list(zip(labels, rate.counts, rate.shares, strict=True))
+
+
+def percent(value: float, digits: int = 0) -> str:
+    """A share as per cent, with a no-break space."""
+    return f"{100 * value:.{digits}f}\u00a0%"
+
+
+def limits(interval: Interval | None) -> str:
+    """The limits of an interval in per cent, or a dash where there is none."""
+    return f"{100 * interval.low:.1f}–{100 * interval.high:.1f}" if interval else "—"
+
+
+def with_limits(share: Share) -> str:
+    """A share in per cent, and its limits."""
+    return f"{100 * share.value:.1f} [{limits(share.interval)}]"
+
+
+def _pair_cells(rate: PreferenceRate) -> list[str]:
+    return [
+        rate.question,
+        f"{rate.method_a} vs {rate.method_b}",
+        *(f"{100 * share.value:.1f}" for share in (rate.win, rate.tie, rate.loss)),
+        with_limits(rate.score),
+        f"{rate.majority_wins} : {rate.majority_ties} : {rate.majority_losses}",
+        str(rate.basis.votes),
+    ]
+
+
+def _pair_row(rate: PreferenceRate) -> Row:
+    row: Row = {
+        "question": rate.question,
+        "method_a": rate.method_a,
+        "method_b": rate.method_b,
+        "wins": rate.wins,
+        "ties": rate.ties,
+        "losses": rate.losses,
+        **_basis(rate.basis),
+    }
+    for name in ("win", "tie", "loss", "score"):
+        row |= _share(f"{name}_share" if name != "score" else name, getattr(rate, name))
+    row["score_interval"] = rate.score.interval.method if rate.score.interval else ""
+    row["no_interval"] = rate.no_interval
+    row |= _interval("score_resampled", rate.score_resampled)
+    row["effective_votes"] = rate.effective_votes
+    row["score_every_vote_alike"] = rate.vote_score
+    row |= _share("decided_win_share", rate.decided_win)
+    row["majority_wins"] = rate.majority_wins
+    row["majority_ties"] = rate.majority_ties
+    row["majority_losses"] = rate.majority_losses
+    return row
+
+
+def _three_way_rows(rate: ThreeWayRate) -> list[Row]:
+    labels = (*rate.methods, NONE)
+    return [
+        {
+            "question": rate.question,
+            "among": "|".join(rate.methods),
+            "label": label,
+            "label_votes": count,
+            **_basis(rate.basis),
+            **_share("share", share),
+        }
+        for label, count, share in zip(labels, rate.counts, rate.shares, strict=True)
+    ]
+
+
+def _basis(basis: Basis) -> Row:
+    return {"votes": basis.votes, "comparisons": basis.comparisons, "workers": basis.workers}
+
+
+def _share(name: str, share: Share | None) -> Row:
+    value = share.value if share else None
+    return {name: value} | _interval(name, share.interval if share else None)
+
+
+def _interval(name: str, interval: Interval | None) -> Row:
+    return {
+        f"{name}_low": interval.low if interval else None,
+        f"{name}_high": interval.high if interval else None,
+    }
+
+
+def _latex_table(head: list[str], body: list[list[str]]) -> str:
+    def escaped(text: str) -> str:
+        return "".join(LATEX.get(character, character) for character in text)
+
+    lines = [
+        " & ".join(map(escaped, head)) + r" \\",
+        r"\midrule",
+        *(" & ".join(map(escaped, row)) + r" \\" for row in body),
+    ]
+    columns = "ll" + "r" * (len(head) - 2)
+    return (
+        "\n".join(
+            [
+                rf"\begin{{tabular}}{{{columns}}}",
+                r"\toprule",
+                *lines,
+                r"\bottomrule",
+                r"\end{tabular}",
+            ]
+        )
+        + "\n"
+    )
+
+
+LATEX = {
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "–": "--",
+    "—": "---",
+}
