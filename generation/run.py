@@ -15,12 +15,13 @@ import torch
 from PIL import Image
 
 from generation.captions import Captioner, load_captioner
-from generation.manifest import ManifestRow, append, read_manifest, store_image
+from generation.jobs import Job, missing_images, wanted_images
+from generation.manifest import ManifestRow, append, store_image
 from generation.methods import METHODS, Dnp
 from generation.models import TextToImage, load_model
 from generation.origin import git_commit, versions
 from generation.plan import Generation, MethodOptions
-from generation.prompts import Prompt, read_prompts
+from generation.prompts import read_prompts
 from generation.sampling import Conditions, Counted, Stepper, sample, starting_noise
 from generation.study import StudyFile, UserError
 
@@ -29,15 +30,6 @@ Progress = Callable[[int, int], None]
 
 class GenerationError(UserError):
     """Images cannot be made now."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """One image to make."""
-
-    prompt: Prompt
-    seed: int
-    method: str
 
 
 @dataclass(frozen=True)
@@ -118,14 +110,8 @@ def generate(file: StudyFile, *, progress: Progress | None = None) -> Generated:
     folder = study.place
     folder.mkdir(parents=True, exist_ok=True)
     with _alone(folder):
-        there = {row.scene for row in read_manifest(folder) if is_current(row, table, folder)}
-        jobs = [
-            Job(prompt, seed, method)
-            for method in table.methods
-            for prompt in prompts
-            for seed in table.seeds
-        ]
-        missing = [job for job in jobs if (job.prompt.id, job.seed, job.method) not in there]
+        jobs = wanted_images(table, prompts)
+        missing = missing_images(table, prompts, folder)
         done = len(jobs) - len(missing)
         if progress:
             progress(done, len(jobs))
@@ -137,18 +123,6 @@ def generate(file: StudyFile, *, progress: Progress | None = None) -> Generated:
                 if progress:
                     progress(done, len(jobs))
     return Generated(len(missing), len(jobs) - len(missing), time.perf_counter() - began)
-
-
-def is_current(row: ManifestRow, table: Generation, folder: Path) -> bool:
-    """Whether a manifest row was made with these settings and its image is still there."""
-    options = table.methods.get(row.method)
-    return (
-        options is not None
-        and row.options == options.model_dump()
-        and (row.model, row.scheduler, row.steps, row.dtype)
-        == (table.model, table.scheduler, table.steps, table.dtype)
-        and (folder / row.path).is_file()
-    )
 
 
 def _batches(jobs: Sequence[Job], size: int) -> Iterator[Sequence[Job]]:

@@ -1,0 +1,145 @@
+"""A study and its crowd, open together: what every step with the crowd begins with."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from sqlalchemy.orm import Session
+
+from clearwinner.services import database_url
+from generation.manifest import read_manifest
+from generation.study import StudyFile, UserError, read_study_file
+from hit_server.database import explained, open_database, session_factory
+from hit_server.records import StudyRecord
+from hit_server.settings import Settings
+from hit_server.store import register_study, study_named
+from mturk.client import AMAZON, Endpoint, Kind, connect
+from mturk.collect import Collected, collect
+from mturk.crowd import Crowd
+from mturk.launch import Launched, LaunchPlan, Progress, Publisher, launch, plan_launch
+from mturk.marketplace.accounts import Credentials
+from mturk.marketplace.app import read_keys
+from mturk.review import Approved, approve
+from mturk.status import StudyStatus, status
+
+if TYPE_CHECKING:
+    from mypy_boto3_mturk import MTurkClient
+
+MARKETPLACE_FOLDER = Path("runs/marketplace")
+MARKETPLACE_URL = "http://127.0.0.1:8010"
+
+
+@dataclass(frozen=True)
+class OpenCrowd:
+    """A study's records, its table `[crowd]` and a client, ready to work."""
+
+    file: StudyFile
+    crowd: Crowd
+    session: Session
+    client: MTurkClient
+    endpoint: Endpoint
+    public_url: str
+
+    @property
+    def study(self) -> StudyRecord:
+        """The study as registered.
+
+        Raises:
+            UnknownStudy: it was never launched.
+        """
+        return study_named(self.session, self.file.study.name)
+
+    def register(self) -> StudyRecord:
+        """Register the study with the images that are there."""
+        folder = self.file.study.place
+        rows = read_manifest(folder)
+        if not rows:
+            raise UserError(
+                f"{folder} has no images yet. Run `clearwinner generate {self.file.path}` first."
+            )
+        return register_study(self.session, self.file, rows, folder)
+
+    def plan(self) -> LaunchPlan:
+        """What publishing would ask for."""
+        return plan_launch(self.session, self.register(), self.crowd)
+
+    def launch(self, progress: Progress | None = None) -> Launched:
+        """Publish what is missing."""
+        publisher = Publisher(self.client, self.endpoint, self.crowd, self.public_url)
+        return launch(self.session, self.register(), publisher, progress=progress)
+
+    def status(self) -> StudyStatus:
+        """How far the study is."""
+        return status(self.session, self.study, self.crowd, self.client, self.endpoint)
+
+    def collect(self, progress: Progress | None = None) -> Collected:
+        """Bring in what was submitted."""
+        return collect(self.session, self.study, self.client, self.endpoint, progress=progress)
+
+    def approve(self, progress: Progress | None = None) -> Approved:
+        """Approve what was collected."""
+        return approve(self.session, self.study, self.client, self.endpoint, progress=progress)
+
+
+@contextmanager
+def open_crowd(
+    path: Path,
+    *,
+    endpoint: str | None = None,
+    kind: str | None = None,
+    public_url: str | None = None,
+    keys: Credentials | None = None,
+) -> Iterator[OpenCrowd]:
+    """Open a study's records and a client for its crowd.
+
+    Args:
+        path: the study file.
+        endpoint: address of a marketplace; from the settings when not given.
+        kind: "sandbox" or "production" for Amazon's; the marketplace when not given.
+        public_url: where workers' browsers reach the hit server; from the settings.
+        keys: to sign with; from boto3's own chain, or the marketplace on this machine.
+
+    Raises:
+        UserError: for the study file, the database, credentials or the endpoint.
+    """
+    file = read_study_file(path)
+    crowd = file.table("crowd", Crowd)
+    settings = Settings()
+    where = choose_endpoint(settings, endpoint, kind)
+    if keys is None and where.kind == "marketplace" and not _aws_configured():
+        keys = read_keys(MARKETPLACE_FOLDER)
+    client = connect(
+        where,
+        access_key=keys.access_key if keys else None,
+        secret_key=keys.secret_key if keys else None,
+    )
+    url = database_url(file, settings)
+    engine = open_database(url)
+    try:
+        with explained(url), session_factory(engine)() as session:
+            yield OpenCrowd(file, crowd, session, client, where, public_url or settings.public_url)
+    finally:
+        engine.dispose()
+
+
+def choose_endpoint(settings: Settings, endpoint: str | None, kind: str | None) -> Endpoint:
+    """Amazon's endpoint when asked for by name, else a marketplace's.
+
+    Raises:
+        UserError: both are asked for.
+    """
+    if kind is not None:
+        if endpoint is not None:
+            raise UserError(f"--endpoint {endpoint} and --{kind} exclude each other.")
+        return Endpoint(cast("Kind", kind), AMAZON[kind])
+    url = endpoint or settings.endpoint or os.environ.get("AWS_ENDPOINT_URL_MTURK")
+    return Endpoint("marketplace", (url or MARKETPLACE_URL).rstrip("/"))
+
+
+def _aws_configured() -> bool:
+    return any(name in os.environ for name in ("AWS_ACCESS_KEY_ID", "AWS_PROFILE"))
