@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,16 +30,17 @@ STYLE: Any = {
     "axes.edgecolor": INK,
     "xtick.color": INK,
 }
-WIDTH, ROW, TITLE = 5.0, 0.78, 0.34
+WIDTH, ROW, TITLE = 4.4, 0.78, 0.34
 """Inches: of the figure, of one rate, and of a question's title."""
 
 
-def rates_figure(rates: Sequence[Rate], *, level: float) -> Figure:
+def rates_figure(rates: Sequence[Rate], *, level: float, titles: Mapping[str, str]) -> Figure:
     """Shares of votes as stacked bars, question by question; under each pair its score.
 
     Args:
         rates: at least one.
         level: confidence level of the intervals, for the legend.
+        titles: of the questions.
     """
     questions = list(dict.fromkeys(rate.question for rate in rates))
     ordered = [[rate for rate in rates if rate.question == name] for name in questions]
@@ -50,7 +51,9 @@ def rates_figure(rates: Sequence[Rate], *, level: float) -> Figure:
         axes = figure.add_axes((0.03, 0.66 / height, 0.94, 1 - 0.68 / height))
         bottom = 0.0
         for name, group in zip(questions, ordered, strict=True):
-            axes.text(0, bottom + 0.22, name, fontsize=11, fontweight="bold", va="center")
+            axes.text(
+                0, bottom + 0.22, _plain(titles[name]), fontsize=11, fontweight="bold", va="center"
+            )
             bottom += TITLE
             for rate in group:
                 _draw(axes, rate, bottom)
@@ -91,18 +94,21 @@ def _draw(axes: Axes, rate: Rate, top: float) -> None:
 
 
 def _draw_three(axes: Axes, rate: ThreeWayRate, top: float) -> None:
-    names = [(0.0, "left", rate.methods[0]), (0.5, "center", rate.methods[1])]
-    _names(axes, top, [*names, (1.0, "right", rate.methods[2])])
     colours = (WIN, THIRD, LOSS, TIE)
-    order = (0, 1, 2, 3)
-    _bar(axes, top, [(rate.shares[place], colours[place]) for place in order])
+    for place, name in enumerate(rate.methods):
+        axes.barh(top + 0.08, 0.02, 0.12, left=place / 3, color=colours[place])
+        axes.text(place / 3 + 0.03, top + 0.08, _plain(name), va="center")
+    _bar(axes, top, list(zip(rate.shares, colours, strict=True)))
 
 
 def _names(axes: Axes, top: float, names: Sequence[tuple[float, str, str]]) -> None:
     for x, side, name in names:
-        # a dollar sign in a method's name must not start mathematics
-        text = name.replace("$", r"\$")
-        axes.text(x, top + 0.08, text, ha=side, va="center")
+        axes.text(x, top + 0.08, _plain(name), ha=side, va="center")
+
+
+def _plain(name: str) -> str:
+    # a dollar sign in a name must not start mathematics
+    return name.replace("$", r"\$")
 
 
 def _bar(axes: Axes, top: float, parts: Sequence[tuple[Share, str]]) -> None:
@@ -118,7 +124,7 @@ def _bar(axes: Axes, top: float, parts: Sequence[tuple[Share, str]]) -> None:
 
 def _score(axes: Axes, rate: PreferenceRate, y: float) -> None:
     score = rate.score.value
-    axes.plot([0.5, 0.5], [y - 0.33, y + 0.1], color=INK, linewidth=0.8, linestyle=(0, (2, 2)))
+    axes.plot([0.5, 0.5], [y - 0.09, y + 0.1], color=INK, linewidth=0.8, linestyle=(0, (2, 2)))
     high = score
     if rate.score.interval:
         low, high = rate.score.interval.low, rate.score.interval.high

@@ -66,6 +66,7 @@ def render(content: PageContent, figure: str) -> str:
         figure=figure,
         pairs=tables.pairs(content.rates),
         triples=[(rate, tables.labelled(rate)) for rate in tables.triples(content.rates)],
+        groups=list(dict.fromkeys(example.methods for example in content.examples)),
         kinds=KINDS,
         methods=method_facts(content.rows),
         made=made_with(content.rows),

@@ -191,7 +191,7 @@ def _notes(counted: CountedVotes, unread: int, rates: tuple[Rate, ...]) -> tuple
 
 def _write(content: PageContent, folder: Path) -> tuple[Path, ...]:
     folder.mkdir(parents=True, exist_ok=True)
-    figure = figures.rates_figure(content.rates, level=content.level)
+    figure = figures.rates_figure(content.rates, level=content.level, titles=content.questions)
     csv, latex, page, numbers = (
         folder / name for name in ("rates.csv", "rates.tex", "index.html", "report.json")
     )

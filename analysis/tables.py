@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pandas as pd
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from analysis.intervals import Interval
@@ -67,11 +68,12 @@ def terminal_tables(rates: Sequence[Rate], *, level: float) -> list[Table]:
     """Tables for `rich`: one for the pairs, one for three-image comparisons, where there are."""
     tables = []
     if pairs(rates):
-        table = Table(title=f"Preference rates, {percent(level)} intervals", title_justify="left")
-        for name in ("question", "methods", "win", "tie", "loss", "score"):
-            table.add_column(name, justify="left" if name in ("question", "methods") else "right")
-        table.add_column("comparisons\nwon : even : lost", justify="right")
-        table.add_column("votes", justify="right")
+        title = f"Preference rates, %, with {percent(level)} intervals"
+        table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=0)
+        for name in ("question", "methods"):
+            table.add_column(name, overflow="fold")
+        for name in ("win", "tie", "loss", "score", "interval", "won:even:lost", "votes"):
+            table.add_column(name, justify="right", no_wrap=True)
         for rate in pairs(rates):
             table.add_row(*_pair_cells(rate))
         tables.append(table)
@@ -112,8 +114,9 @@ def _pair_cells(rate: PreferenceRate) -> list[str]:
         rate.question,
         f"{rate.method_a} vs {rate.method_b}",
         *(f"{100 * share.value:.1f}" for share in (rate.win, rate.tie, rate.loss)),
-        with_limits(rate.score),
-        f"{rate.majority_wins} : {rate.majority_ties} : {rate.majority_losses}",
+        f"{100 * rate.score.value:.1f}",
+        limits(rate.score.interval),
+        f"{rate.majority_wins}:{rate.majority_ties}:{rate.majority_losses}",
         str(rate.basis.votes),
     ]
 
