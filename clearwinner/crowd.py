@@ -54,6 +54,14 @@ class OpenCrowd:
         """
         return study_named(self.session, self.file.study.name)
 
+    @contextmanager
+    def _released(self) -> Iterator[None]:
+        """End the transaction after a step: on SQLite an open one keeps everybody else out."""
+        try:
+            yield
+        finally:
+            self.session.rollback()
+
     def register(self) -> StudyRecord:
         """Register the study with the images that are there."""
         folder = self.file.study.place
@@ -66,24 +74,29 @@ class OpenCrowd:
 
     def plan(self) -> LaunchPlan:
         """What publishing would ask for."""
-        return plan_launch(self.session, self.register(), self.crowd)
+        with self._released():
+            return plan_launch(self.session, self.register(), self.crowd)
 
     def launch(self, progress: Progress | None = None) -> Launched:
         """Publish what is missing."""
         publisher = Publisher(self.client, self.endpoint, self.crowd, self.public_url)
-        return launch(self.session, self.register(), publisher, progress=progress)
+        with self._released():
+            return launch(self.session, self.register(), publisher, progress=progress)
 
     def status(self) -> StudyStatus:
         """How far the study is."""
-        return status(self.session, self.study, self.crowd, self.client, self.endpoint)
+        with self._released():
+            return status(self.session, self.study, self.crowd, self.client, self.endpoint)
 
     def collect(self, progress: Progress | None = None) -> Collected:
         """Bring in what was submitted."""
-        return collect(self.session, self.study, self.client, self.endpoint, progress=progress)
+        with self._released():
+            return collect(self.session, self.study, self.client, self.endpoint, progress=progress)
 
     def approve(self, progress: Progress | None = None) -> Approved:
         """Approve what was collected."""
-        return approve(self.session, self.study, self.client, self.endpoint, progress=progress)
+        with self._released():
+            return approve(self.session, self.study, self.client, self.endpoint, progress=progress)
 
 
 @contextmanager

@@ -29,7 +29,12 @@ class Captioner:
         """One caption an image; greedy, so the same image always gets the same words."""
         inputs = self.processor(images=list(images), return_tensors="pt")
         inputs = inputs.to(self.model.device, self.model.dtype)
-        tokens = self.model.generate(**inputs, max_new_tokens=MAX_TOKENS, do_sample=False)
+        config = self.model.config
+        # A small language model has few positions, and the image's queries come first.
+        room = config.text_config.max_position_embeddings - config.num_query_tokens - 1
+        tokens = self.model.generate(
+            **inputs, max_new_tokens=min(MAX_TOKENS, room), do_sample=False
+        )
         texts = self.processor.batch_decode(tokens, skip_special_tokens=True)
         return [text.strip() for text in texts]
 

@@ -54,7 +54,8 @@ def collect(
             pages: Any = paginator.paginate(
                 HITId=hit.hit_id or "", PaginationConfig={"PageSize": 100}
             )
-            for item in (item for page in pages for item in page["Assignments"]):
+            session.commit()  # a slow crowd must not hold the database
+            for item in [item for page in pages for item in page["Assignments"]]:
                 submission = read_submission(session, hit, item, questions)
                 if record_assignment(session, hit, submission):
                     new += 1

@@ -70,17 +70,17 @@ class Publisher:
     crowd: Crowd
     public_url: str
 
-    def publish(self, hit: Hit, hit_type: str) -> tuple[str, bool]:
+    def publish(self, token: str, public_id: str, hit_type: str) -> tuple[str, bool]:
         """Ask for a HIT; its id, and whether an earlier request had already made it."""
-        url = f"{self.public_url.rstrip('/')}/hit/{hit.comparison.public_id}"
+        url = f"{self.public_url.rstrip('/')}/hit/{public_id}"
         try:
             answer = self.client.create_hit_with_hit_type(
                 HITTypeId=hit_type,
                 MaxAssignments=self.crowd.assignments,
                 LifetimeInSeconds=self.crowd.lifetime_s,
                 Question=external_question(url),
-                RequesterAnnotation=hit.token,
-                UniqueRequestToken=hit.token,
+                RequesterAnnotation=token,
+                UniqueRequestToken=token,
             )
         except ClientError as error:
             known = existing_hit(error)
@@ -153,15 +153,18 @@ def launch(
         LaunchError: it would overspend; nothing is published then.
         CrowdError: the endpoint cannot be reached or refuses; run it again and it goes on.
     """
+    # Before every request the transaction ends: a slow crowd must not hold the database.
     client = publisher.client
     with explained(publisher.endpoint):
         plan = plan_launch(session, study, publisher.crowd)
+        session.commit()
         if plan.to_publish == 0:
             return Launched(0, 0)
         balance = Decimal(client.get_account_balance()["AvailableBalance"])
         check_money(plan, publisher.crowd, balance)
         hit_type = publisher.hit_type(Hits.model_validate(study.hits))
         open_intents = hits_of(session, study, settled=False)
+        session.commit()
         lost = _by_annotation(client) if open_intents else {}
         found = 0
         for hit in open_intents:
@@ -189,7 +192,9 @@ def _settle(
     if hit.token in lost:
         settle_hit(session, hit, lost[hit.token], now())
         return True
-    hit_id, existed = publisher.publish(hit, hit_type)
+    public_id = hit.comparison.public_id
+    session.commit()
+    hit_id, existed = publisher.publish(hit.token, public_id, hit_type)
     settle_hit(session, hit, hit_id, now())
     return existed
 

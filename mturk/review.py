@@ -52,6 +52,7 @@ def approve(
             .order_by(Assignment.id)
         )
     )
+    session.commit()
     waiting = [a for a in everything if a.status == "Submitted" and a.problem is None]
     unread = sum(a.status == "Submitted" and a.problem is not None for a in everything)
     already = sum(a.status == "Approved" for a in everything)

@@ -51,7 +51,9 @@ def status(
     plan = plan_launch(session, study, crowd)
     available = pending = 0
     with explained(endpoint):
-        for hit in hits_of(session, study, settled=True):
+        hits = hits_of(session, study, settled=True)
+        session.commit()  # a slow crowd must not hold the database
+        for hit in hits:
             answer: Any = client.get_hit(HITId=hit.hit_id or "")["HIT"]
             available += answer["NumberOfAssignmentsAvailable"]
             pending += answer["NumberOfAssignmentsPending"]

@@ -82,7 +82,8 @@ class Browser:
     @staticmethod
     def _page(answer: httpx.Response) -> Page:
         if answer.is_error:
-            text = " ".join(html.fromstring(answer.text or "<p/>").text_content().split())[:300]
+            words = str(html.fromstring(answer.text or "<p/>").xpath("string()")).split()
+            text = " ".join(words)[:300]
             raise RehearsalError(f"{answer.request.url}: {answer.status_code}: {text}")
         return Page(str(answer.url), html.fromstring(answer.text))
 
@@ -104,7 +105,10 @@ class Shift:
         if home.tree.forms and not home.links("/worker/hits/"):
             home = self._enter(home)
         submitted = 0
-        while open_hits := self._open_hits(home):
+        # What an interrupted rehearsal left accepted comes first.
+        for url in self._list(home).links("/worker/assignments/"):
+            submitted += self._answer(self.browser.open(url))
+        while open_hits := self._list(home).links("/worker/hits/"):
             random.Random(f"{self.seed}|{self.worker.name}").shuffle(open_hits)
             for url in open_hits:
                 submitted += self._do(url)
@@ -112,12 +116,12 @@ class Shift:
 
     def _enter(self, page: Page) -> Page:
         for form in page.tree.forms:
-            if "sign" in (form.get("action") or "") or "invit" in (form.get("action") or ""):
+            if "/sign-in/" in (form.get("action") or ""):
                 return self.browser.submit(page, form, {})
         return page
 
-    def _open_hits(self, home: Page) -> list[str]:
-        return self.browser.open(urljoin(home.url, "/worker/")).links("/worker/hits/")
+    def _list(self, home: Page) -> Page:
+        return self.browser.open(urljoin(home.url, "/worker/"))
 
     def _do(self, url: str) -> int:
         """Preview, accept, judge and submit one HIT; 0 when another worker was quicker."""
@@ -126,6 +130,10 @@ class Shift:
             working = self.browser.submit(preview, preview.form("/accept"), {})
         except RehearsalError:
             return 0
+        return self._answer(working)
+
+    def _answer(self, working: Page) -> int:
+        """Judge and submit an accepted HIT."""
         task = self.browser.open(working.frame())
         form = task.form("/mturk/externalSubmit")
         self.browser.submit(task, form, self._answers(task, form))
