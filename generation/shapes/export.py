@@ -47,6 +47,8 @@ def save_half(pipeline: StableDiffusionPipeline, captioner: Path, folder: Path) 
     shutil.rmtree(part, ignore_errors=True)
     pipeline.to(torch.float16).save_pretrained(part)
     as_single(part / "text_encoder")
+    for path in part.glob("*/config.json"):
+        forget_origin(path)
     shutil.copytree(captioner, part / "captioner")
     folder.mkdir(parents=True, exist_ok=True)
     for item in part.iterdir():
@@ -65,6 +67,13 @@ def as_single(folder: Path) -> None:
     config = json.loads(path.read_text())
     for part in (config, *(value for value in config.values() if isinstance(value, dict))):
         part["dtype"] = "float32"
+    path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
+
+
+def forget_origin(path: Path) -> None:
+    """Removes the folder on the training machine from which a part was loaded."""
+    config = json.loads(path.read_text())
+    config.pop("_name_or_path", None)
     path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
 
 
