@@ -73,8 +73,11 @@ def _scenes(table: PromptTable, seed: int) -> list[Prompt]:
 def _columns(table: PromptTable, path: Path, text: str) -> list[tuple[str, str]]:
     delimiter = "\t" if table.kind == "tsv" else ","
     # Tab-separated prompt sets do not quote: a lone quotation mark there is part of the prompt.
-    quoting = csv.QUOTE_NONE if table.kind == "tsv" else csv.QUOTE_MINIMAL
-    reader = csv.DictReader(text.splitlines(keepends=True), delimiter=delimiter, quoting=quoting)
+    lines = text.splitlines(keepends=True)
+    if table.kind == "tsv":
+        reader = csv.DictReader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE)
+    else:
+        reader = csv.DictReader(lines, delimiter=delimiter)
     known = list(reader.fieldnames or [])
     for key, column in (("column", table.column), ("category_column", table.category_column)):
         if column is not None and column not in known:

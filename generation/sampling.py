@@ -90,7 +90,7 @@ def predict(
     scaled = stepper.model_input(x, index)
     batch = torch.cat([scaled] * len(conditions))
     together = denoise(batch, stepper.timesteps[index], torch.cat(conditions))
-    return together.chunk(len(conditions))
+    return tuple(torch.chunk(together, len(conditions)))
 
 
 def sample(

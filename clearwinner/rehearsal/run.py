@@ -179,7 +179,7 @@ def _work(
 ) -> None:
     """Send the simulated workers to the worker site until no HIT is open."""
     status = crowd.status()
-    total, waiting = status.assignments_wanted, status.crowd_available
+    total, waiting = status.assignments_wanted, status.crowd_available + status.crowd_pending
     eyes, done = Eyes(), [total - waiting]
     if not waiting:
         return
