@@ -89,7 +89,7 @@ def predict(
     """Predictions for several conditionings of the same latent, in one call of the network."""
     scaled = stepper.model_input(x, index)
     batch = torch.cat([scaled] * len(conditions))
-    together = denoise(batch, stepper.timesteps[index], torch.cat(conditions))
+    together: Tensor = denoise(batch, stepper.timesteps[index], torch.cat(conditions))
     return tuple(torch.chunk(together, len(conditions)))
 
 
