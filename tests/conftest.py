@@ -52,9 +52,7 @@ def scratch_study(
     """Write a study file and a manifest with plainly coloured images; no model is run."""
     path = folder / "scratch.toml"
     run = folder / "run"
-    text = STUDY.format(
-        folder=run, comparisons=comparisons, assignments=assignments, budget=budget
-    )
+    text = STUDY.format(folder=run, comparisons=comparisons, assignments=assignments, budget=budget)
     path.write_text(text, encoding="utf-8")
     run.mkdir(exist_ok=True)
     for number in range(scenes):
@@ -92,7 +90,6 @@ def manifest_row(number: int, method: str, prompt: str, sha256: str, path: str) 
         versions={},
         git_commit="",
     )
-
 
 
 @pytest.fixture(scope="session")

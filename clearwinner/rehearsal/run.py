@@ -7,6 +7,7 @@ interrupted rehearsal goes on, and a finished one ends in seconds.
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -194,8 +195,10 @@ def _work(
         for worker in workers:
             link = services.market_url + services.marketplace.invite(worker.name)
             shifts.append(Shift(worker, link, file.study.seed, eyes, tell))
-        for future in [pool.submit(shift.work) for shift in shifts]:
-            future.result()
+        # An even share for everybody first; what returned work leaves over goes to whoever can.
+        for most in (math.ceil(waiting / len(shifts)), waiting):
+            for future in [pool.submit(shift.work, most) for shift in shifts]:
+                future.result()
 
 
 def _complete(crowd: OpenCrowd) -> None:

@@ -90,7 +90,7 @@ class Browser:
 
 @dataclass
 class Shift:
-    """A simulated worker with a browser, doing HITs until none is open to it."""
+    """A simulated worker with a browser, doing HITs."""
 
     worker: SimulatedWorker
     sign_in: str
@@ -99,8 +99,8 @@ class Shift:
     done: Callable[[], None]
     browser: Browser = field(default_factory=Browser)
 
-    def work(self) -> int:
-        """Sign in and do every HIT that is open; returns how many were submitted."""
+    def work(self, most: int) -> int:
+        """Sign in and do HITs that are open, at most so many; returns how many were submitted."""
         home = self.browser.open(self.sign_in)
         if home.tree.forms and not home.links("/worker/hits/"):
             home = self._enter(home)
@@ -111,6 +111,8 @@ class Shift:
         while open_hits := self._list(home).links("/worker/hits/"):
             random.Random(f"{self.seed}|{self.worker.name}").shuffle(open_hits)
             for url in open_hits:
+                if submitted >= most:
+                    return submitted
                 submitted += self._do(url)
         return submitted
 

@@ -13,9 +13,8 @@ from sqlalchemy.orm import Session
 from generation.manifest import read_manifest
 from generation.study import StudyFile, UserError
 from hit_server.database import alembic_config, open_database, session_factory
-from hit_server.records import Comparison, ImageRecord, Placement, Record, StudyRecord
+from hit_server.records import Comparison, ImageRecord, Placement, Record, StudyRecord, now
 from hit_server.store import intend_hit, place, placement_for, register_study, settle_hit
-from hit_server.records import now
 from tests.conftest import scratch_study
 
 
@@ -83,9 +82,7 @@ def test_a_published_comparison_keeps_its_images(engine: Engine, file: StudyFile
         assert changed.count("f" * 64) == 7
 
 
-def test_a_placement_is_drawn_once_and_orders_are_balanced(
-    engine: Engine, file: StudyFile
-) -> None:
+def test_a_placement_is_drawn_once_and_orders_are_balanced(engine: Engine, file: StudyFile) -> None:
     with session_factory(engine)() as session:
         comparison = registered(session, file).comparisons[0]
         again = place(session, comparison, "A0", "W0").methods

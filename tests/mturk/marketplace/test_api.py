@@ -149,10 +149,16 @@ def test_time_expires_hits_abandons_work_and_approves(
         ({"UniqueRequestToken": "x" * 65}, "uniqueRequestToken"),
         ({"Question": "<not xml"}, "parsing the XML"),
         ({"Question": "<Other/>"}, "Other"),
-        ({"Question": '<ExternalQuestion><ExternalURL>http://a.org</ExternalURL></ExternalQuestion>'},
-         "https://"),
-        ({"QualificationRequirements": [{"QualificationTypeId": "A", "Comparator": "Like"}]},
-         "comparator"),
+        (
+            {
+                "Question": "<ExternalQuestion><ExternalURL>http://a.org</ExternalURL></ExternalQuestion>"
+            },
+            "https://",
+        ),
+        (
+            {"QualificationRequirements": [{"QualificationTypeId": "A", "Comparator": "Like"}]},
+            "comparator",
+        ),
     ],
 )
 def test_values_beyond_botocores_checks_are_refused(
@@ -252,7 +258,9 @@ def test_no_body_makes_the_server_fail(market: Market, name: str, body: Any) -> 
     headers = {"X-Amz-Target": f"MTurkRequesterServiceV20170117.{name}"}
     content = json.dumps(body).encode()
     signed = AWSRequest("POST", market.url + "/", headers=headers, data=content)
-    SigV4Auth(Credentials(keys.access_key, keys.secret_key), "mturk-requester", "x").add_auth(signed)
+    SigV4Auth(Credentials(keys.access_key, keys.secret_key), "mturk-requester", "x").add_auth(
+        signed
+    )
     answer = httpx.post(market.url + "/", content=content, headers=dict(signed.headers))
     assert answer.status_code in (200, 400), answer.text
 

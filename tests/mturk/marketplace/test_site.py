@@ -55,7 +55,11 @@ def test_submissions_need_an_open_assignment_and_an_answer(
     ada = market.worker()
     assignment_id = ada.frame(hit_id)["assignmentId"]
     submit = f"{market.url}/mturk/externalSubmit"
-    for fields in ({"assignmentId": assignment_id}, {"assignmentId": "3FORGED", "a": "1"}, {"a": "1"}):
+    for fields in (
+        {"assignmentId": assignment_id},
+        {"assignmentId": "3FORGED", "a": "1"},
+        {"a": "1"},
+    ):
         assert httpx.post(submit, data=fields).status_code == 400
     assert httpx.post(submit, data={"assignmentId": assignment_id, "a": "1"}).status_code == 200
     assert httpx.post(submit, data={"assignmentId": assignment_id, "a": "2"}).status_code == 400
