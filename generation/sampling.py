@@ -97,7 +97,7 @@ def sample(
     denoise: Denoise, guide: Guide, stepper: Stepper, noise: Tensor, conditions: Conditions
 ) -> Tensor:
     """Draw latents from standard normal starting noise; both are (B, C, h, w)."""
-    x = noise * stepper.scheduler.init_noise_sigma
+    x: Tensor = noise * stepper.scheduler.init_noise_sigma
     for index in range(len(stepper.timesteps)):
         x = stepper.step(guide(denoise, stepper, x, index, conditions), index, x)
     return x
