@@ -19,6 +19,7 @@ from hit_server.records import StudyRecord
 from hit_server.settings import Settings
 from hit_server.store import register_study, study_named
 from mturk.client import AMAZON, Endpoint, Kind, connect
+from mturk.client import explained as crowd_explained
 from mturk.collect import Collected, collect
 from mturk.crowd import Crowd
 from mturk.launch import Launched, LaunchPlan, Progress, Publisher, launch, plan_launch
@@ -131,6 +132,10 @@ def open_crowd(
         access_key=keys.access_key if keys else None,
         secret_key=keys.secret_key if keys else None,
     )
+    if where.kind != "marketplace":
+        # Amazon closed these: say so before anything else is done.
+        with crowd_explained(where):
+            client.get_account_balance()
     url = database_url(file, settings)
     engine = open_database(url)
     try:

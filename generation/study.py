@@ -13,7 +13,7 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from types import UnionType
-from typing import Any, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
@@ -85,12 +85,21 @@ class StudyFile:
         return self.table("study", Study)
 
     def _explain(self, name: str, model: type[BaseModel], detail: ErrorDetails) -> str:
-        key = ".".join([name, *(str(part) for part in detail["loc"])])
+        path, known = _walk(model, detail["loc"])
+        key = ".".join([name, *path])
         if detail["type"] == "extra_forbidden":
-            known = _keys_at(model, detail["loc"][:-1])
-            return f"{self.path}: unknown key {key}.{nearest(str(detail['loc'][-1]), known)}"
+            return f"{self.path}: unknown key {key}.{nearest(path[-1], known)}"
         if detail["type"] == "missing":
             return f"{self.path}: {key} is missing: add it."
+        if detail["type"] == "union_tag_invalid":
+            context = detail["ctx"]
+            tags = [tag.strip("' ") for tag in context["expected_tags"].split(",")]
+            return (
+                f"{self.path}: {key}.kind = {context['tag']!r}: there is no such kind."
+                f"{nearest(context['tag'], tags)}"
+            )
+        if detail["type"] == "union_tag_not_found":
+            return f"{self.path}: {key}.kind is missing: add it."
         message = detail["msg"].removeprefix("Value error, ")
         return f"{self.path}: {key} = {_shown(detail['input'])}: {message}"
 
@@ -125,28 +134,37 @@ def nearest(name: str, known: tuple[str, ...] | list[str]) -> str:
     return f"{offer} Known: {', '.join(known)}."
 
 
-def _keys_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
-    """The keys that are allowed at a place inside a model, found by walking its annotations."""
+def _walk(model: type[BaseModel], location: tuple[int | str, ...]) -> tuple[list[str], list[str]]:
+    """A place in the file as its keys, and the keys that are allowed beside the last one.
+
+    pydantic puts the tag of a union into an error's place; no such key stands in the file.
+    """
     current: Any = model
+    path: list[str] = []
+    known: list[str] = []
     for part in location:
+        if get_origin(current) is Annotated:
+            current = get_args(current)[0]
         if isinstance(current, type) and issubclass(current, BaseModel):
+            known = list(current.model_fields)
             field = current.model_fields.get(str(part))
-            current = field.annotation if field else current
-        current = _inner_model(current, str(part)) or current
-    if isinstance(current, type) and issubclass(current, BaseModel):
-        return list(current.model_fields)
-    return []
+            current = field.annotation if field else None
+        elif get_origin(current) in (Union, UnionType):
+            current = _tagged(get_args(current), str(part))
+            continue
+        else:
+            current = (get_args(current) or (None,))[-1]
+        path.append(str(part))
+    return path, known
 
 
-def _inner_model(annotation: Any, tag: str) -> Any:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    arguments = get_args(annotation)
-    models = [found for argument in arguments if (found := _inner_model(argument, tag))]
-    if get_origin(annotation) in (Union, UnionType) and len(models) > 1:
-        tagged = [m for m in models if tag in get_args(m.model_fields["kind"].annotation)]
-        return tagged[0] if tagged else models[0]
-    return models[0] if models else None
+def _tagged(choices: tuple[Any, ...], tag: str) -> Any:
+    """The model of a union whose `kind` is a tag."""
+    for choice in choices:
+        fields = getattr(choice, "model_fields", {})
+        if "kind" in fields and tag in get_args(fields["kind"].annotation):
+            return choice
+    return None
 
 
 def _shown(value: Any) -> str:

@@ -33,7 +33,7 @@ def test_help_loads_nothing_heavy() -> None:
 def test_validate_prints_the_plan() -> None:
     done = clearwinner("validate", REHEARSAL)
     assert done.returncode == 0, done.stderr
-    for part in ("72", "48", "480", "960", "$69.60"):
+    for part in ("72", "48", "480", "960", "$72.00"):
         assert part in done.stdout, part
     # 24 images each: 82, 164 and 292 network evaluations (facts of the methods at 41 steps).
     for part in ("1,968", "3,936", "7,008", "12,912"):
@@ -49,7 +49,7 @@ def test_validate_prints_the_plan() -> None:
         ('["cfg", "answer"]', '["cfg", "anser"]', ("hits.comparisons", "anser", "'answer'")),
         ("[crowd]", "[crowds]", ("[crowds]", "'crowd'")),
         ('reward_usd = "0.10"', "reward_usd = 0.10", ("crowd.reward_usd", "quote")),
-        ('budget_usd = "100.00"', 'budget_usd = "5.00"', ("crowd.budget_usd", "69.60")),
+        ('budget_usd = "100.00"', 'budget_usd = "5.00"', ("crowd.budget_usd", "72.00")),
         ("examples = 3", "exampels = 3", ("report.exampels", "'examples'")),
         ('name = "rehearsal"', 'name = "Not A Name"', ("study.name", "Not A Name")),
         ("s_neg = 1.0", "s_negg = 1.0", ("s_negg", "'s_neg'")),
