@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -126,34 +126,34 @@ def list_hits(call: Call) -> Values:
         select(MarketHit)
         .join(HitType)
         .where(HitType.requester_id == call.requester.id, MarketHit.disposed.is_(False))
-        .order_by(MarketHit.id)
     )
-    return _page(call, statement, "HITs", call.shape)
+    return _page(call, statement, MarketHit, "HITs", call.shape)
 
 
 def list_reviewable_hits(call: Call) -> Values:
     """HITs whose work is all in, or whose time is over."""
     wanted = call.values.get("Status", "Reviewable")
-    hits = call.session.scalars(
+    statement = (
         select(MarketHit)
         .join(HitType)
         .where(HitType.requester_id == call.requester.id, MarketHit.disposed.is_(False))
-        .order_by(MarketHit.id)
     )
-    shapes = [call.shape(hit) for hit in hits]
-    return _slice(call, [shape for shape in shapes if shape["HITStatus"] == wanted], "HITs")
+    if type_id := call.values.get("HITTypeId"):
+        statement = statement.where(HitType.type_id == type_id)
+    shapes = {hit.id: call.shape(hit) for hit in call.session.scalars(statement)}
+    fitting = [key for key, shape in shapes.items() if shape["HITStatus"] == wanted]
+    chosen = select(MarketHit).where(MarketHit.id.in_(fitting))
+    return _page(call, chosen, MarketHit, "HITs", lambda hit: shapes[hit.id])
 
 
 def list_assignments_for_hit(call: Call) -> Values:
     """Submitted, approved and rejected assignments of a HIT; all three when none is named."""
     hit = call.hit()
     statuses = call.values.get("AssignmentStatuses") or ["Submitted", "Approved", "Rejected"]
-    statement = (
-        select(MarketAssignment)
-        .where(MarketAssignment.hit_record_id == hit.id, MarketAssignment.status.in_(statuses))
-        .order_by(MarketAssignment.submitted_at, MarketAssignment.id)
+    statement = select(MarketAssignment).where(
+        MarketAssignment.hit_record_id == hit.id, MarketAssignment.status.in_(statuses)
     )
-    return _page(call, statement, "Assignments", assignment_shape)
+    return _page(call, statement, MarketAssignment, "Assignments", assignment_shape)
 
 
 def get_assignment(call: Call) -> Values:
@@ -341,22 +341,18 @@ def _refuse_token(call: Call) -> None:
     )
 
 
-def _page(call: Call, statement: Any, member: str, shape: Callable[[Any], Values]) -> Values:
-    """One page of a listing; every page that is not empty says where the next one begins."""
-    start, size = _window(call)
-    rows = list(call.session.scalars(statement.offset(start).limit(size)))
-    return _answer(start, member, [shape(row) for row in rows])
+def _page(
+    call: Call, statement: Any, row: Any, member: str, shape: Callable[[Any], Values]
+) -> Values:
+    """One page of a listing; every page that is not empty says after which row the next begins.
 
-
-def _slice(call: Call, shapes: Sequence[Values], member: str) -> Values:
-    start, size = _window(call)
-    return _answer(start, member, list(shapes[start : start + size]))
-
-
-def _answer(start: int, member: str, items: list[Values]) -> Values:
-    answer: Values = {member: items, "NumResults": len(items)}
-    if items:
-        text = f"from:{start + len(items)}".encode()
+    Counted by row, not by number: what is approved or deleted between two pages hides nothing.
+    """
+    after, size = _window(call)
+    found = call.session.scalars(statement.where(row.id > after).order_by(row.id).limit(size)).all()
+    answer: Values = {member: [shape(item) for item in found], "NumResults": len(found)}
+    if found:
+        text = f"after:{found[-1].id}".encode()
         answer["NextToken"] = base64.urlsafe_b64encode(text).decode()
     return answer
 
@@ -368,7 +364,7 @@ def _window(call: Call) -> tuple[int, int]:
         return 0, size
     try:
         kind, _, start = base64.urlsafe_b64decode(token.encode()).decode().partition(":")
-        if kind != "from" or not start.isdecimal() or len(start) > 12:
+        if kind != "after" or not start.isdecimal() or len(start) > 12:
             raise ValueError(start)
     except ValueError:
         raise ApiError(f"The NextToken {token[:40]!r} is invalid.", "InvalidNextToken") from None

@@ -117,6 +117,9 @@ def check_question(xml: str) -> None:
         raise InvalidParameters(
             f"A question of kind {kind} is not offered here; use {' or '.join(QUESTION_ROOTS)}."
         )
+    height = (root.findtext("{*}FrameHeight") or "0").strip() or "0"
+    if not height.isascii() or not height.isdecimal() or len(height) > 5:
+        raise InvalidParameters(f"FrameHeight {height[:40]!r} must be a number of pixels.")
     if kind == "ExternalQuestion":
         url = (root.findtext("{*}ExternalURL") or "").strip()
         if not url.startswith("https://") and not LOOPBACK.match(url):

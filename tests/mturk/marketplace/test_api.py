@@ -121,6 +121,23 @@ def test_pages_carry_a_token_until_the_empty_one(client: Any, new_hit: NewHit) -
     assert "NextToken" in str(refusal(client.list_hits, NextToken="garbage"))
 
 
+def test_approving_between_two_pages_hides_nothing(
+    market: Market, client: Any, new_hit: NewHit
+) -> None:
+    hit_id = new_hit(MaxAssignments=4)
+    done = [market.worker(name).submit(hit_id) for name in ("Ada", "Ben", "Cem", "Dea")]
+    seen: list[str] = []
+    paginator = client.get_paginator("list_assignments_for_hit")
+    for page in paginator.paginate(
+        HITId=hit_id, AssignmentStatuses=["Submitted"], PaginationConfig={"PageSize": 1}
+    ):
+        for assignment in page["Assignments"]:
+            client.approve_assignment(AssignmentId=assignment["AssignmentId"])
+            seen.append(assignment["AssignmentId"])
+    assert seen == done
+    assert client.list_reviewable_hits()["HITs"][0]["HITId"] == hit_id
+
+
 def test_time_expires_hits_abandons_work_and_approves(
     market: Market, client: Any, new_hit: NewHit
 ) -> None:
@@ -149,6 +166,13 @@ def test_time_expires_hits_abandons_work_and_approves(
         ({"UniqueRequestToken": "x" * 65}, "uniqueRequestToken"),
         ({"Question": "<not xml"}, "parsing the XML"),
         ({"Question": "<Other/>"}, "Other"),
+        (
+            {
+                "Question": "<ExternalQuestion><ExternalURL>https://a.org</ExternalURL>"
+                "<FrameHeight>tall</FrameHeight></ExternalQuestion>"
+            },
+            "FrameHeight",
+        ),
         (
             {
                 "Question": "<ExternalQuestion><ExternalURL>http://a.org</ExternalURL></ExternalQuestion>"
