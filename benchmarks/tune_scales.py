@@ -16,18 +16,12 @@ from rich.table import Table
 from statsmodels.stats.proportion import proportion_confint
 
 from generation.models import load_model
-from generation.plan import (
-    AnswerOptions,
-    CfgOptions,
-    DnpOptions,
-    Generation,
-    MethodOptions,
-    PromptTable,
-)
-from generation.run import Studio
+from generation.options import AnswerOptions, CfgOptions, DnpOptions, MethodOptions
+from generation.plan import Generation, PromptTable
 from generation.shapes import WEIGHTS
 from generation.shapes.oracle import judge
 from generation.shapes.scenes import sample_prompts
+from generation.studio import Studio
 
 SEED = 4242
 BATCH = 20

@@ -36,8 +36,11 @@ def print_plan(plan: StudyPlan) -> None:
     if plan.budget is not None:
         table.add_row("budget", f"${plan.budget:,}")
     for name, count in plan.evaluations.items():
-        table.add_row(f"network evaluations, {name}", f"{count:,}")
-    table.add_row("network evaluations, all", f"{sum(plan.evaluations.values()):,}")
+        shown = "told by drawing" if count is None else f"{count:,}"
+        table.add_row(f"network evaluations, {name}", shown)
+    known = sum(count for count in plan.evaluations.values() if count is not None)
+    more = "" if all(count is not None for count in plan.evaluations.values()) else " and more"
+    table.add_row("network evaluations, all", f"{known:,}{more}")
     Console().print(table)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
-from generation.plan import Generation, network_evaluations
+from generation.options import network_evaluations
+from generation.plan import Generation, drawn_with, settled
 from generation.prompts import read_prompts
 from generation.study import StudyFile
 from hit_server.hits import checked_hits
@@ -22,8 +23,8 @@ class StudyPlan:
     seeds: int
     methods: tuple[str, ...]
     images: int
-    evaluations: dict[str, int]
-    """Network evaluations of each method, all its images together."""
+    evaluations: dict[str, int | None]
+    """Network evaluations of each method, all its images together; None where not known."""
     groups: tuple[tuple[str, ...], ...]
     questions: tuple[str, ...]
     comparisons: int
@@ -48,7 +49,7 @@ def study_plan(file: StudyFile) -> StudyPlan:
     from analysis.settings import ReportTable
 
     study = file.study
-    generation = file.table("generation", Generation)
+    generation = settled(file.table("generation", Generation), file.path.parent)
     hits = checked_hits(file)
     crowd = file.table("crowd", Crowd)
     file.table("report", ReportTable)
@@ -57,8 +58,8 @@ def study_plan(file: StudyFile) -> StudyPlan:
     groups = tuple(tuple(group) for group in hits.comparisons)
     comparisons = scenes * len(groups)
     evaluations = {
-        name: scenes * network_evaluations(method, generation.steps)
-        for name, method in generation.methods.items()
+        name: None if (each := _evaluations(generation, name)) is None else scenes * each
+        for name in generation.methods
     }
     return StudyPlan(
         title=study.title,
@@ -76,3 +77,7 @@ def study_plan(file: StudyFile) -> StudyPlan:
         cost=cost(comparisons, crowd.assignments, crowd.reward_usd, masters=crowd.masters),
         budget=crowd.budget_usd,
     )
+
+
+def _evaluations(table: Generation, name: str) -> int | None:
+    return network_evaluations(drawn_with(table)[name], table.steps, table.scheduler)

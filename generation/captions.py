@@ -23,11 +23,23 @@ class Captioner:
 
     processor: Any
     model: Any
+    rows: int | None = None
+    """Images a call, always the same number; None for all at once."""
 
-    @torch.inference_mode()
     def caption(self, images: Sequence[Image.Image]) -> list[str]:
         """One caption an image; greedy, so the same image always gets the same words."""
-        inputs = self.processor(images=list(images), return_tensors="pt")
+        rows = self.rows or len(images)
+        captions: list[str] = []
+        for start in range(0, len(images), rows):
+            some = list(images[start : start + rows])
+            # Filled up, so that a batch's size does not change how sums are rounded.
+            filled = some + some[-1:] * (rows - len(some))
+            captions += self._captions(filled)[: len(some)]
+        return captions
+
+    @torch.inference_mode()
+    def _captions(self, images: list[Image.Image]) -> list[str]:
+        inputs = self.processor(images=images, return_tensors="pt")
         inputs = inputs.to(self.model.device, self.model.dtype)
         config = self.model.config
         # A small language model has few positions, and the image's queries come first.
@@ -39,7 +51,9 @@ class Captioner:
         return [text.strip() for text in texts]
 
 
-def load_captioner(table: Generation, device: torch.device, dtype: torch.dtype) -> Captioner:
+def load_captioner(
+    table: Generation, device: torch.device, dtype: torch.dtype, *, rows: int | None = None
+) -> Captioner:
     """Load the captioner of `[generation]`; the built-in model has its own.
 
     Raises:
@@ -50,9 +64,14 @@ def load_captioner(table: Generation, device: torch.device, dtype: torch.dtype) 
     source = str(WEIGHTS / "captioner") if table.model == "shapes" else table.captioner
     local = table.model == "shapes" or Path(source).is_dir()
     try:
-        processor = AutoProcessor.from_pretrained(source, local_files_only=local)
+        revision = None if local else table.captioner_revision
+        processor = AutoProcessor.from_pretrained(source, revision=revision, local_files_only=local)
         model = Blip2ForConditionalGeneration.from_pretrained(
-            source, dtype=dtype, local_files_only=local
+            source,
+            revision=revision,
+            dtype=dtype,
+            use_safetensors=True,
+            local_files_only=local,
         )
     except (OSError, ValueError) as error:
         first = str(error).strip().splitlines()[0]
@@ -60,4 +79,4 @@ def load_captioner(table: Generation, device: torch.device, dtype: torch.dtype) 
             f"the captioner {source!r} cannot be loaded: {first} DNP needs it: give "
             "generation.captioner a folder or a hub id that this machine can reach."
         ) from error
-    return Captioner(processor, model.to(device).eval())
+    return Captioner(processor, model.to(device).eval(), rows)

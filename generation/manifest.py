@@ -1,8 +1,9 @@
 """The manifest: one row an image, which carries the image's whole origin.
 
-`manifest.jsonl` grows by one line an image, written after the image itself is in place. A line
-that a crash tore is dropped on reading and cut off before the next one is written. A later row
-for the same prompt, seed and method replaces an earlier one.
+`manifest.jsonl` grows by one line an image, written after the image itself is in place. Of
+several processes each has a file of its own, `manifest-1.jsonl` and so on. A line that a crash
+tore is dropped on reading and cut off before the next one is written. A later row for the same
+prompt, seed and method replaces an earlier one.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import io
 import json
 import os
 import tempfile
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, Field, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,15 @@ class ManifestRow:
     """Share of its batch's wall time."""
     versions: dict[str, str]
     git_commit: str
+    entities: list[str] = field(default_factory=list)
+    """The things that the prompt names, where its set tells them apart."""
+    revision_asked: str | None = None
+    null_embedding: str = "empty"
+    """"empty" or "zeros"."""
+    captioner: str | None = None
+    """Which captioner worded the negative image, and its revision."""
+    compute: dict[str, Any] = field(default_factory=dict)
+    """How the machine did the work: rows a network call, attention, offloading."""
 
     @property
     def scene(self) -> tuple[str, int, str]:
@@ -74,54 +84,85 @@ def read_manifest(folder: Path) -> list[ManifestRow]:
     Raises:
         ManifestError: a line other than a torn last one is not a manifest row.
     """
-    path = folder / FILE
-    if not path.exists():
-        return []
-    lines = path.read_bytes().split(b"\n")
-    torn = lines.pop()
-    del torn  # what follows the last newline was never finished
-    known = {field.name for field in fields(ManifestRow)}
     rows: dict[tuple[str, int, str], ManifestRow] = {}
-    for number, line in enumerate(lines, 1):
-        try:
-            values = json.loads(line)
-            row = ManifestRow(**{key: values[key] for key in known})
-        except (ValueError, KeyError, TypeError):
-            raise ManifestError(
-                f"{path}, line {number}: not a manifest row. Remove the line: "
-                "its image is made again by the next `clearwinner generate`."
-            ) from None
+    several = [row for path in manifest_files(folder) for row in _rows_of(path)]
+    for row in sorted(several, key=lambda row: row.created_at):
         rows[row.scene] = row
     return list(rows.values())
 
 
-def append(folder: Path, row: ManifestRow) -> None:
-    """Add a row and force it to the disk."""
-    path = folder / FILE
+def manifest_files(folder: Path) -> list[Path]:
+    """The manifest's files, one for each process that ever worked."""
+    return sorted(folder.glob("manifest*.jsonl"))
+
+
+def parse_rows(content: bytes, name: str) -> list[ManifestRow]:
+    """Rows from lines of JSON; what follows the last newline was never finished.
+
+    Raises:
+        ManifestError: a line is not a manifest row.
+    """
+    known = {field.name for field in fields(ManifestRow)}
+    needed = {field.name for field in fields(ManifestRow) if _is_needed(field)}
+    rows = []
+    for number, line in enumerate(content.split(b"\n")[:-1], 1):
+        try:
+            values = json.loads(line)
+            if not needed <= values.keys():
+                raise KeyError
+            rows.append(ManifestRow(**{key: values[key] for key in known & values.keys()}))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise ManifestError(
+                f"{name}, line {number}: not a manifest row. Remove the line: "
+                "its image is made again by the next `clearwinner generate`."
+            ) from None
+    return rows
+
+
+def _is_needed(field: Field[Any]) -> bool:
+    return field.default is MISSING and field.default_factory is MISSING
+
+
+def _rows_of(path: Path) -> list[ManifestRow]:
+    return parse_rows(path.read_bytes(), str(path))
+
+
+def as_line(row: ManifestRow) -> bytes:
+    """A row as a line of JSON."""
+    return json.dumps(asdict(row), ensure_ascii=False).encode() + b"\n"
+
+
+def append(folder: Path, row: ManifestRow, process: int = 0) -> None:
+    """Add a row to a process's file and force it to the disk."""
+    path = folder / (FILE if process == 0 else f"manifest-{process}.jsonl")
     with path.open("ab") as file:
         _cut_torn_line(path)
         file.seek(0, os.SEEK_END)
-        file.write(json.dumps(asdict(row), ensure_ascii=False).encode() + b"\n")
+        file.write(as_line(row))
         file.flush()
         os.fsync(file.fileno())
 
 
-def store_image(folder: Path, image: Image.Image) -> tuple[str, str]:
-    """Store an image as PNG without metadata under the hash of its bytes.
-
-    Returns:
-        sha256 and the path relative to the folder. The file is whole or absent, never half.
-    """
+def as_png(image: Image.Image) -> tuple[str, bytes]:
+    """An image as PNG without metadata, and the sha256 of its bytes."""
     buffer = io.BytesIO()
     bare = Image.frombytes("RGB", image.size, image.convert("RGB").tobytes())
     bare.save(buffer, format="PNG")
     content = buffer.getvalue()
-    digest = hashlib.sha256(content).hexdigest()
-    target = folder / "images" / f"{digest}.png"
+    return hashlib.sha256(content).hexdigest(), content
+
+
+def image_path(digest: str) -> str:
+    """Where an image lies, relative to the study's folder: under the hash of its bytes."""
+    return f"images/{digest}.png"
+
+
+def store_bytes(folder: Path, path: str, content: bytes) -> None:
+    """Store a file. It is whole or absent, never half."""
+    target = folder / path
     if not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
         _write_atomically(target, content)
-    return digest, str(target.relative_to(folder))
 
 
 def _write_atomically(target: Path, content: bytes) -> None:

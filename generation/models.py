@@ -1,10 +1,11 @@
-"""Text-to-image models: Stable Diffusion's family and the built-in shapes model."""
+"""Text-to-image models: Stable Diffusion v1 and v2, SDXL, and the built-in shapes model."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,13 @@ from PIL import Image
 from torch import Tensor
 
 from generation.plan import Generation
+from generation.sampling import Condition, Counted, Denoise, InBlocks, in_blocks
 from generation.shapes import WEIGHTS
 from generation.study import StudyError, UserError
+
+FAMILIES = ("StableDiffusionPipeline", "StableDiffusionXLPipeline")
+CPU_ROWS = 8
+"""Rows of every network call on a CPU, when the study file says nothing."""
 
 
 class ModelError(UserError):
@@ -28,41 +34,142 @@ class TextToImage:
     name: str
     revision: str
     pipeline: Any
-    """diffusers' StableDiffusionPipeline: its parts are used, its loop is not."""
+    """diffusers' pipeline: its parts are used, its loop is not."""
     device: torch.device
     dtype: torch.dtype
+    table: Generation
 
-    @property
+    @cached_property
     def latent_shape(self) -> tuple[int, int, int]:
         """Channels, height and width of a latent."""
-        unet = self.pipeline.unet.config
-        return (unet.in_channels, unet.sample_size, unet.sample_size)
+        height, width = self.size
+        factor = self.pipeline.vae_scale_factor
+        return (self.pipeline.unet.config.in_channels, height // factor, width // factor)
+
+    @cached_property
+    def size(self) -> tuple[int, int]:
+        """Height and width of an image, in pixels."""
+        own = self.pipeline.unet.config.sample_size * self.pipeline.vae_scale_factor
+        return (self.table.height or own, self.table.width or own)
+
+    @property
+    def is_xl(self) -> bool:
+        """Whether the network wants pooled embeddings and sizes too, as SDXL does."""
+        return bool(self.pipeline.unet.config.addition_embed_type == "text_time")
+
+    @property
+    def null_rule(self) -> str:
+        """What the null prompt is encoded as: "empty" or "zeros"."""
+        if self.table.null != "auto":
+            return self.table.null
+        zeros = self.is_xl and self.pipeline.config.get("force_zeros_for_empty_prompt", True)
+        return "zeros" if zeros else "empty"
+
+    @property
+    def rows(self) -> int | None:
+        """Rows of every network call, or None for as many as there are."""
+        fixed = self.table.compute.rows
+        return CPU_ROWS if fixed is None and self.device.type == "cpu" else fixed
 
     def scheduler(self, name: str) -> Any:
         """A scheduler by its name in the study file, with this model's noise schedule."""
-        from diffusers import DDIMScheduler, EulerDiscreteScheduler
+        import diffusers
 
-        classes = {"ddim": DDIMScheduler, "euler": EulerDiscreteScheduler}
-        return classes[name].from_config(self.pipeline.scheduler.config)
+        config = self.pipeline.scheduler.config
+        if name == "dpmpp_2m":
+            return diffusers.DPMSolverMultistepScheduler.from_config(
+                config, algorithm_type="dpmsolver++", solver_order=2
+            )
+        if name == "pndm":
+            # Without the Runge-Kutta start, as Stable Diffusion's own configuration has it.
+            return diffusers.PNDMScheduler.from_config(config, skip_prk_steps=True)
+        if name == "ddim":
+            # Its default clips to -1…1, which is meant for pixels and ruins latents.
+            return diffusers.DDIMScheduler.from_config(config, clip_sample=False)
+        classes = {
+            "euler": diffusers.EulerDiscreteScheduler,
+            "unipc": diffusers.UniPCMultistepScheduler,
+        }
+        return classes[name].from_config(config)
 
-    def encode(self, prompts: Sequence[str]) -> Tensor:
-        """Encode prompts, as (B, L, D)."""
-        encoded: Tensor = self.pipeline.encode_prompt(list(prompts), self.device, 1, False)[0]
-        return encoded
+    def encode(self, prompts: Sequence[str]) -> Condition:
+        """Encode prompts, each in a call of its own, so that its bits do not depend on others."""
+        each = {prompt: self._encode(prompt) for prompt in dict.fromkeys(prompts)}
+        return Condition.joined([each[prompt] for prompt in prompts])
 
-    def denoise(self, x: Tensor, t: Tensor, condition: Tensor) -> Tensor:
-        """Predicted noise for latents (B, C, h, w)."""
+    @cached_property
+    def _empty(self) -> Condition:
+        return self._encode("")
+
+    def null(self, number: int) -> Condition:
+        """The null prompt, a row an image."""
+        empty = self._empty
+        if self.null_rule == "zeros":
+            pooled = empty.pooled
+            empty = Condition(
+                torch.zeros_like(empty.hidden), None if pooled is None else torch.zeros_like(pooled)
+            )
+        return Condition.joined([empty] * number)
+
+    def _encode(self, prompt: str) -> Condition:
+        arguments = {"device": self.device, "num_images_per_prompt": 1}
+        if self.is_xl:
+            hidden, _, pooled, _ = self.pipeline.encode_prompt(
+                prompt, do_classifier_free_guidance=False, **arguments
+            )
+            return Condition(hidden, pooled)
+        encoded = self.pipeline.encode_prompt(
+            prompt, do_classifier_free_guidance=False, **arguments
+        )
+        return Condition(encoded[0])
+
+    def network(self) -> Counted:
+        """The network as samplers call it, counting its evaluations."""
+        denoise: Denoise = self.denoise
+        return Counted(denoise if self.rows is None else InBlocks(denoise, self.rows))
+
+    def denoise(self, x: Tensor, t: Tensor, condition: Condition) -> Tensor:
+        """The network's prediction for latents (B, C, h, w)."""
         predicted: Tensor = self.pipeline.unet(
-            x, t, encoder_hidden_states=condition, return_dict=False
+            x,
+            t,
+            encoder_hidden_states=condition.hidden,
+            added_cond_kwargs=self._added(condition),
+            return_dict=False,
         )[0]
         return predicted
+
+    def _added(self, condition: Condition) -> dict[str, Tensor] | None:
+        """What SDXL is told besides: the pooled embedding; original size, corner, target size."""
+        if not self.is_xl:
+            return None
+        sizes = torch.tensor([[*self.size, 0, 0, *self.size]], dtype=condition.hidden.dtype)
+        ids = sizes.to(self.device).expand(len(condition), -1)
+        return {"text_embeds": condition.pooled, "time_ids": ids}  # type: ignore[dict-item]
 
     def decode(self, latents: Tensor) -> list[Image.Image]:
         """Images of latents (B, C, h, w)."""
         vae = self.pipeline.vae
-        pixels = vae.decode(latents / vae.config.scaling_factor, return_dict=False)[0]
-        images: list[Image.Image] = self.pipeline.image_processor.postprocess(pixels)
+        scaled = unscaled(latents, vae.config).to(vae.dtype)
+
+        def pixels(index: Tensor) -> Tensor:
+            decoded: Tensor = vae.decode(scaled[index], return_dict=False)[0]
+            return decoded
+
+        number = len(scaled)
+        together = in_blocks(pixels, number, number if self.rows is None else self.rows)
+        images: list[Image.Image] = self.pipeline.image_processor.postprocess(together)
         return images
+
+
+def unscaled(latents: Tensor, config: Any) -> Tensor:
+    """Latents as the decoder wants them; some autoencoders tell a mean and a deviation too."""
+    mean, deviation = config.get("latents_mean"), config.get("latents_std")
+    if mean is None or deviation is None:
+        return latents / config.scaling_factor
+    shape = (1, len(mean), 1, 1)
+    means = torch.tensor(mean).view(shape).to(latents)
+    return latents * torch.tensor(deviation).view(shape).to(latents) / config.scaling_factor + means
 
 
 def load_model(table: Generation, *, base: Path) -> TextToImage:
@@ -89,9 +196,10 @@ def load_model(table: Generation, *, base: Path) -> TextToImage:
         )
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     dtype: torch.dtype = getattr(torch, table.dtype)
-    pipeline = _load_pipeline(source, table, dtype, local=local).to(device)
-    revision = _content_revision(Path(source)) if local else table.revision or "main"
-    return TextToImage(table.model, revision, pipeline, device, dtype)
+    pipeline = _load_pipeline(source, table, dtype, local=local)
+    _place(pipeline, table, device)
+    revision = _content_revision(Path(source)) if local else _hub_revision(pipeline, table)
+    return TextToImage(table.model, revision, pipeline, device, dtype, table)
 
 
 def _source(model: str, base: Path) -> str:
@@ -110,20 +218,22 @@ def _load_pipeline(source: str, table: Generation, dtype: torch.dtype, *, local:
     try:
         config = diffusers.DiffusionPipeline.load_config(source, revision=table.revision)
         family = config.get("_class_name")
-        if family != "StableDiffusionPipeline":
+        if family not in FAMILIES:
             raise ModelError(
-                f"generation.model = {table.model!r} is a {family}; "
-                "so far only Stable Diffusion v1 and v2 (StableDiffusionPipeline) can be run."
+                f"generation.model = {table.model!r} is a {family}; what can be run is Stable "
+                f"Diffusion v1 and v2 and SDXL: {' or '.join(FAMILIES)}."
             )
-        return diffusers.StableDiffusionPipeline.from_pretrained(
+        unsafe = {"safety_checker": None, "feature_extractor": None}
+        parts: dict[str, Any] = (
+            unsafe | {"requires_safety_checker": False} if family == FAMILIES[0] else {}
+        )
+        return getattr(diffusers, family).from_pretrained(
             source,
             revision=table.revision,
             dtype=dtype,
             use_safetensors=True,
-            safety_checker=None,
-            feature_extractor=None,
-            requires_safety_checker=False,
             local_files_only=local,
+            **parts,
         )
     except (OSError, ValueError) as error:
         first = str(error).strip().splitlines()[0]
@@ -133,10 +243,62 @@ def _load_pipeline(source: str, table: Generation, dtype: torch.dtype, *, local:
         ) from error
 
 
+def _place(pipeline: Any, table: Generation, device: torch.device) -> None:
+    """Put the parts where they compute, with the memory options of `[generation.compute]`."""
+    compute = table.compute
+    if compute.offload != "none" and device.type == "cpu":
+        raise StudyError(
+            f"generation.compute.offload = {compute.offload!r}: this machine has no accelerator "
+            'to offload from. Use "none".'
+        )
+    _attend(pipeline, compute.attention)
+    if compute.vae_slicing:
+        pipeline.vae.enable_slicing()
+    if compute.vae_tiling:
+        pipeline.vae.enable_tiling()
+    if table.dtype == "float16" and pipeline.vae.config.get("force_upcast"):
+        # SDXL's autoencoder overflows in half precision.
+        pipeline.vae.to(torch.float32)
+    if compute.offload == "model":
+        pipeline.enable_model_cpu_offload()
+    elif compute.offload == "sequential":
+        pipeline.enable_sequential_cpu_offload()
+    else:
+        pipeline.to(device)
+    if compute.compile:
+        pipeline.unet.compile()
+
+
+def _attend(pipeline: Any, how: str) -> None:
+    """Choose how attention is computed; PyTorch's own fused kernels ("sdpa") are the default."""
+    if how == "eager":
+        from diffusers.models.attention_processor import AttnProcessor
+
+        pipeline.unet.set_attn_processor(AttnProcessor())
+    elif how == "sliced":
+        pipeline.enable_attention_slicing("auto")
+    elif how == "xformers":
+        try:
+            pipeline.enable_xformers_memory_efficient_attention()
+        except (ImportError, ValueError) as error:
+            raise StudyError(
+                f'generation.compute.attention = "xformers": {str(error).splitlines()[0]} '
+                'Install xformers on a machine with CUDA, or use "sdpa".'
+            ) from None
+
+
 def _content_revision(folder: Path) -> str:
-    """A local folder's revision: a hash of the network's weights."""
+    """A local folder's revision: a hash of the weights that draw."""
     digest = hashlib.sha256()
-    for path in sorted((folder / "unet").glob("*.safetensors")):
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
+    for part in ("text_encoder", "text_encoder_2", "unet", "vae"):
+        for path in sorted((folder / part).glob("*.safetensors")):
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
     return f"sha256:{digest.hexdigest()[:16]}"
+
+
+def _hub_revision(pipeline: Any, table: Generation) -> str:
+    """The commit that a hub id led to, where the cache tells it; else what was asked for."""
+    found = str(pipeline.config.get("_name_or_path", ""))
+    commit = Path(found).name
+    return commit if len(commit) == 40 else table.revision or "main"

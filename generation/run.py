@@ -1,31 +1,29 @@
-"""`generate`: makes the images of a study that are missing."""
+"""`generate`: makes the images of a study that are missing, alone or as one of many processes."""
 
 from __future__ import annotations
 
 import fcntl
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import torch
-from PIL import Image
 
-from generation.captions import Captioner, load_captioner
-from generation.jobs import Job, missing_images, wanted_images
-from generation.manifest import ManifestRow, append, store_image
-from generation.methods import METHODS, Dnp
-from generation.models import TextToImage, load_model
-from generation.origin import git_commit, versions
-from generation.plan import Generation, MethodOptions
-from generation.prompts import read_prompts
-from generation.sampling import Conditions, Counted, Stepper, sample, starting_noise
+from generation.jobs import Job, missing_among, wanted_images
+from generation.models import load_model
+from generation.plan import Generation, drawn_with, settled
+from generation.processes import Processes
+from generation.prompts import Prompt, read_prompts
+from generation.rows import rows_of
+from generation.stores import Bucket, Folder, Store
+from generation.studio import Drawn, Studio
 from generation.study import StudyFile, UserError
+from generation.writer import Writer
 
 Progress = Callable[[int, int], None]
+Tell = Callable[[str], None]
 
 
 class GenerationError(UserError):
@@ -34,7 +32,7 @@ class GenerationError(UserError):
 
 @dataclass(frozen=True)
 class Generated:
-    """What a run did."""
+    """What a run did: images that this process made, that were there, and wall time."""
 
     made: int
     kept: int
@@ -42,55 +40,23 @@ class Generated:
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """A batch of images with what it took."""
+class Work:
+    """A study's images: which are wanted, which are missing, and where they are kept."""
 
-    images: list[Image.Image]
-    negative_prompts: list[str | None]
-    evaluations: int
-    seconds: float
-
-
-@dataclass
-class Studio:
-    """Everything that draws: the model, and the captioner once a method needs it."""
-
+    file: StudyFile
     table: Generation
-    model: TextToImage
-    captioner: Captioner | None = None
-
-    @torch.inference_mode()
-    def draw(self, prompts: Sequence[str], seeds: Sequence[int], options: MethodOptions) -> Drawn:
-        """Draw one image for each prompt and seed with one method."""
-        began = time.perf_counter()
-        guide: Any = METHODS[options.kind](**options.model_dump(exclude={"kind"}))
-        model = self.model
-        denoise = Counted(model.denoise)
-        noise = starting_noise(seeds, model.latent_shape, model.device, model.dtype)
-        null, prompt = model.encode([""] * len(prompts)), model.encode(prompts)
-        words: list[str] | None = None
-        conditions = Conditions(null, prompt)
-        if isinstance(guide, Dnp):
-            latents = sample(denoise, guide.negative, self._stepper(), noise, conditions)
-            words = self._captioner().caption(model.decode(latents))
-            conditions = Conditions(null, prompt, model.encode(words))
-        latents = sample(denoise, guide, self._stepper(), noise, conditions)
-        images = model.decode(latents)
-        negatives: list[str | None] = list(words) if words is not None else [None] * len(prompts)
-        evaluations = denoise.evaluations // len(prompts)
-        return Drawn(images, negatives, evaluations, time.perf_counter() - began)
-
-    def _stepper(self) -> Stepper:
-        scheduler = self.model.scheduler(self.table.scheduler)
-        return Stepper.on_grid(scheduler, self.table.steps, self.model.device)
-
-    def _captioner(self) -> Captioner:
-        if self.captioner is None:
-            self.captioner = load_captioner(self.table, self.model.device, self.model.dtype)
-        return self.captioner
+    wanted: int
+    missing: list[Job]
+    store: Store
 
 
-def generate(file: StudyFile, *, progress: Progress | None = None) -> Generated:
+def generate(
+    file: StudyFile,
+    *,
+    progress: Progress | None = None,
+    tell: Tell | None = None,
+    processes: Processes | None = None,
+) -> Generated:
     """Make every image of a study that is missing; killed anywhere, the next run goes on.
 
     An image is missing when the manifest has no row for its prompt, seed and method that was
@@ -100,29 +66,107 @@ def generate(file: StudyFile, *, progress: Progress | None = None) -> Generated:
     Args:
         file: the study file.
         progress: called with (images there, images wanted) after each batch.
+        tell: called with what a user should know, such as a batch halved for lack of memory.
+        processes: the processes that share the work; this one alone when not given.
 
     Raises:
         UserError: for settings, prompts or weights, and when another run works on the study.
     """
     began = time.perf_counter()
-    study, table = file.study, file.table("generation", Generation)
-    prompts = read_prompts(table.prompts, study.seed, base=file.path.parent)
-    folder = study.place
+    processes = processes or Processes.alone()
+    folder = file.study.place
     folder.mkdir(parents=True, exist_ok=True)
-    with _alone(folder):
-        jobs = wanted_images(table, prompts)
-        missing = missing_images(table, prompts, folder)
-        done = len(jobs) - len(missing)
+    with _alone(folder) if processes.first_here else nullcontext():
+        work = look(file, processes.index)
+        # No process may store anything before each has seen what is missing.
+        processes.wait()
+        share = processes.share(work.missing)
+        kept = work.wanted - len(work.missing)
         if progress:
-            progress(done, len(jobs))
-        if missing:
-            studio = Studio(table, load_model(table, base=file.path.parent))
-            for batch in _batches(missing, table.batch):
-                _make(file.study.name, studio, batch, folder)
-                done += len(batch)
-                if progress:
-                    progress(done, len(jobs))
-    return Generated(len(missing), len(jobs) - len(missing), time.perf_counter() - began)
+            progress(kept, kept + len(share))
+        if share:
+            _draw_all(work, share, kept, progress or (lambda done, total: None), tell or print)
+        processes.wait()
+        if isinstance(work.store, Bucket) and processes.first_here:
+            work.store.bring_home(folder)
+    return Generated(len(share), kept, time.perf_counter() - began)
+
+
+def look(file: StudyFile, process: int = 0) -> Work:
+    """What a study wants and lacks.
+
+    Raises:
+        UserError: for settings, prompts, the manifest or the store.
+    """
+    base = file.path.parent
+    table = settled(file.table("generation", Generation), base)
+    prompts: Sequence[Prompt] = read_prompts(table.prompts, file.study.seed, base=base)
+    store = Bucket.at(table.store) if table.store else Folder(file.study.place, process)
+    missing = missing_among(table, prompts, store.rows())
+    return Work(file, table, len(wanted_images(table, prompts)), missing, store)
+
+
+def open_studio(work: Work) -> Studio:
+    """Load the model of a study."""
+    base = work.file.path.parent
+    return Studio(work.table, load_model(work.table, base=base), base)
+
+
+def _draw_all(work: Work, share: Sequence[Job], done: int, progress: Progress, tell: Tell) -> None:
+    """Draw batch by batch; a batch is encoded and stored while the next one is drawn."""
+    studio, total = open_studio(work), done + len(share)
+    with Writer(work.store.save) as writer:
+        for batch in _batches(share, work.table.batch):
+            for some, drawn in draw_with_less(studio, batch, tell):
+                writer.put(lambda some=some, drawn=drawn: rows_of(work.file, studio, some, drawn))  # type: ignore[misc]
+            done += len(batch)
+            progress(done, total)
+
+
+def draw_with_less(
+    studio: Studio, batch: Sequence[Job], tell: Tell
+) -> Iterator[tuple[Sequence[Job], Drawn]]:
+    """Draw a batch; where memory does not suffice, in halves, and smaller ones from then on.
+
+    Raises:
+        GenerationError: memory does not suffice for one image.
+    """
+    size = len(batch)
+    start = 0
+    while start < len(batch):
+        some = batch[start : start + size]
+        drawn = _drawn_or_none(studio, some)
+        if drawn is None:
+            if size == 1:
+                raise GenerationError(
+                    "memory does not suffice for one image. Try generation.compute: offload = "
+                    '"model" or "sequential", vae_slicing, vae_tiling, attention = "sliced"; or a '
+                    "smaller dtype."
+                )
+            size = (size + 1) // 2
+            tell(f"Out of memory with {len(some)} images: going on with {size} at a time.")
+            continue
+        yield some, drawn
+        start += len(some)
+
+
+def _drawn_or_none(studio: Studio, jobs: Sequence[Job]) -> Drawn | None:
+    options = drawn_with(studio.table)[jobs[0].method]
+    try:
+        return studio.draw([job.prompt.text for job in jobs], [job.seed for job in jobs], options)
+    except (torch.OutOfMemoryError, RuntimeError, MemoryError) as error:
+        if not _is_out_of_memory(error):
+            raise
+    # Outside of the handler: there the traceback still holds the tensors.
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    return None
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    """The CPU's allocator raises a plain RuntimeError."""
+    known = isinstance(error, torch.OutOfMemoryError | MemoryError)
+    return known or "can't allocate memory" in str(error)
 
 
 def _batches(jobs: Sequence[Job], size: int) -> Iterator[Sequence[Job]]:
@@ -131,41 +175,6 @@ def _batches(jobs: Sequence[Job], size: int) -> Iterator[Sequence[Job]]:
         same = [job for job in jobs if job.method == method]
         for start in range(0, len(same), size):
             yield same[start : start + size]
-
-
-def _make(study: str, studio: Studio, batch: Sequence[Job], folder: Path) -> None:
-    """Draw a batch and store it: each image first, then its row."""
-    table, model = studio.table, studio.model
-    options = table.methods[batch[0].method]
-    drawn = studio.draw([job.prompt.text for job in batch], [job.seed for job in batch], options)
-    for job, image, negative in zip(batch, drawn.images, drawn.negative_prompts, strict=True):
-        sha256, path = store_image(folder, image)
-        row = ManifestRow(
-            study=study,
-            prompt_id=job.prompt.id,
-            prompt=job.prompt.text,
-            category=job.prompt.category,
-            seed=job.seed,
-            method=job.method,
-            options=options.model_dump(),
-            negative_prompt=negative,
-            model=model.name,
-            revision=model.revision,
-            scheduler=table.scheduler,
-            steps=table.steps,
-            dtype=table.dtype,
-            device=str(model.device),
-            width=image.width,
-            height=image.height,
-            sha256=sha256,
-            path=path,
-            created_at=datetime.now(UTC).isoformat(timespec="seconds"),
-            evaluations=drawn.evaluations,
-            seconds=round(drawn.seconds / len(batch), 4),
-            versions=versions(),
-            git_commit=git_commit(),
-        )
-        append(folder, row)
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -11,20 +11,46 @@ import torch
 from torch import Tensor
 
 
-class Denoise(Protocol):
-    """The network: predicted noise for a latent x (B, C, h, w) at a timestep, same shape."""
+@dataclass(frozen=True)
+class Condition:
+    """Encoded prompts of a batch: what the network is told."""
 
-    def __call__(self, x: Tensor, t: Tensor, condition: Tensor) -> Tensor:
-        """Condition is (B, L, D)."""
+    hidden: Tensor
+    """(B, L, D)"""
+    pooled: Tensor | None = None
+    """(B, P); SDXL wants it too."""
+
+    @classmethod
+    def joined(cls, conditions: Sequence[Condition]) -> Condition:
+        """Several, one below the other."""
+        pooled = [condition.pooled for condition in conditions if condition.pooled is not None]
+        hidden = torch.cat([condition.hidden for condition in conditions])
+        return cls(hidden, torch.cat(pooled) if pooled else None)
+
+    def rows(self, index: Tensor) -> Condition:
+        """Some rows of it."""
+        return Condition(self.hidden[index], None if self.pooled is None else self.pooled[index])
+
+    def __len__(self) -> int:
+        return len(self.hidden)
+
+
+class Denoise(Protocol):
+    """The network: its prediction for a latent x (B, C, h, w) at a timestep, same shape."""
+
+    def __call__(self, x: Tensor, t: Tensor, condition: Condition) -> Tensor:
+        """Noise, velocity or flow, whatever the model was trained to predict."""
 
 
 @dataclass(frozen=True)
 class Conditions:
-    """Encoded prompts of a batch, each (B, L, D)."""
+    """What a batch of images is drawn for."""
 
-    null: Tensor
-    prompt: Tensor
-    negative: Tensor | None = None
+    null: Condition
+    prompt: Condition
+    negative: Condition | None = None
+    word: Callable[[Tensor], Condition] | None = None
+    """Words the latents (B, C, h, w) of finished images and encodes the words; for CNP."""
 
 
 class Guide(Protocol):
@@ -38,27 +64,49 @@ class Guide(Protocol):
 
 @dataclass
 class Stepper:
-    """A diffusers scheduler on its grid of timesteps; grid points are named by their index."""
+    """A diffusers scheduler on its grid of timesteps; the network's calls are named by index."""
 
     scheduler: Any
     timesteps: Tensor
+    fresh: Any
+    """The scheduler before its first step: where chains begin."""
 
     @classmethod
     def on_grid(cls, scheduler: Any, steps: int, device: torch.device) -> Stepper:
-        """A scheduler of its own, set to a number of steps."""
-        scheduler = scheduler.from_config(scheduler.config)
-        scheduler.set_timesteps(steps, device=device)
-        return cls(scheduler, scheduler.timesteps)
+        """A scheduler of its own, set to call the network `steps` times.
 
-    def fork(self) -> Stepper:
-        """A copy whose steps leave this one's state as it is; it can start at any grid point."""
-        scheduler = copy.deepcopy(self.scheduler)
-        if hasattr(scheduler, "_step_index"):
-            scheduler._step_index = None
-        return Stepper(scheduler, self.timesteps)
+        PNDM calls the network once more than its number of steps, so it is set to one fewer.
+        """
+        scheduler = scheduler.from_config(scheduler.config)
+        extra = 1 if type(scheduler).__name__ == "PNDMScheduler" else 0
+        scheduler.set_timesteps(steps - extra, device=device)
+        return cls(scheduler, scheduler.timesteps, copy.deepcopy(scheduler))
+
+    def chain(self, index: int) -> Stepper:
+        """A stepper of its own from the grid point of call `index` on, which is its index 0.
+
+        It begins without the main scheduler's history (that is of another direction) and leaves
+        the main scheduler as it is. Its grid has each point once.
+        """
+        scheduler = copy.deepcopy(self.fresh)
+        rest = self.timesteps[index:]
+        keep = torch.ones(len(rest), dtype=torch.bool)
+        if hasattr(scheduler, "ets"):
+            keep[1:] = (rest[1:] != rest[:-1]).cpu()
+        return Stepper(scheduler, rest[keep.to(rest.device)], self.fresh)
+
+    def __len__(self) -> int:
+        return len(self.timesteps)
+
+    @property
+    def noise_scale(self) -> float:
+        """What standard normal noise is multiplied by to begin with."""
+        return float(getattr(self.scheduler, "init_noise_sigma", 1.0))
 
     def model_input(self, x: Tensor, index: int) -> Tensor:
         """The latent as the network wants it at a grid point."""
+        if not hasattr(self.scheduler, "scale_model_input"):
+            return x
         scaled: Tensor = self.scheduler.scale_model_input(x, self.timesteps[index])
         return scaled
 
@@ -69,6 +117,17 @@ class Stepper:
         )[0]
         return moved
 
+    def chain_step(self, prediction: Tensor, index: int, x: Tensor) -> Tensor:
+        """A step on a chain's grid.
+
+        PNDM takes its second call for a repetition of the first step. A chain's grid repeats
+        nothing: its second step is of second order at once.
+        """
+        moved = self.step(prediction, index, x)
+        if index == 0 and hasattr(self.scheduler, "ets"):
+            self.scheduler.counter = 2
+        return moved
+
 
 @dataclass
 class Counted:
@@ -77,19 +136,46 @@ class Counted:
     denoise: Denoise
     evaluations: int = field(default=0)
 
-    def __call__(self, x: Tensor, t: Tensor, condition: Tensor) -> Tensor:
+    def __call__(self, x: Tensor, t: Tensor, condition: Condition) -> Tensor:
         """Call the network and count the batch."""
         self.evaluations += x.shape[0]
         return self.denoise(x, t, condition)
 
 
+@dataclass(frozen=True)
+class InBlocks:
+    """A denoiser that calls the network with the same number of rows every time.
+
+    Numerical libraries choose their kernels by the batch's size, and sums round differently in
+    each. In blocks of one size, the last filled up, an image's bits depend on its own rows alone.
+    """
+
+    denoise: Denoise
+    rows: int
+
+    def __call__(self, x: Tensor, t: Tensor, condition: Condition) -> Tensor:
+        """Call the network block by block."""
+        return in_blocks(
+            lambda index: self.denoise(x[index], t, condition.rows(index)), len(x), self.rows
+        )
+
+
+def in_blocks(function: Callable[[Tensor], Tensor], number: int, rows: int) -> Tensor:
+    """Apply a function to row indices, `rows` of them at a time; the last block repeats a row."""
+    made = []
+    for start in range(0, number, rows):
+        index = torch.arange(start, start + rows).clamp(max=number - 1)
+        made.append(function(index)[: number - start])
+    return made[0] if len(made) == 1 else torch.cat(made)
+
+
 def predict(
-    denoise: Denoise, stepper: Stepper, x: Tensor, index: int, *conditions: Tensor
+    denoise: Denoise, stepper: Stepper, x: Tensor, index: int, *conditions: Condition
 ) -> tuple[Tensor, ...]:
     """Predictions for several conditionings of the same latent, in one call of the network."""
     scaled = stepper.model_input(x, index)
     batch = torch.cat([scaled] * len(conditions))
-    together: Tensor = denoise(batch, stepper.timesteps[index], torch.cat(conditions))
+    together = denoise(batch, stepper.timesteps[index], Condition.joined(conditions))
     return tuple(torch.chunk(together, len(conditions)))
 
 
@@ -97,8 +183,8 @@ def sample(
     denoise: Denoise, guide: Guide, stepper: Stepper, noise: Tensor, conditions: Conditions
 ) -> Tensor:
     """Draw latents from standard normal starting noise; both are (B, C, h, w)."""
-    x: Tensor = noise * stepper.scheduler.init_noise_sigma
-    for index in range(len(stepper.timesteps)):
+    x: Tensor = noise * stepper.noise_scale
+    for index in range(len(stepper)):
         x = stepper.step(guide(denoise, stepper, x, index, conditions), index, x)
     return x
 

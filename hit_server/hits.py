@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
+from generation.plan import spread_scales
 from generation.study import StudyError, StudyFile, Table, nearest
 
 INTRODUCTION = (
@@ -94,7 +95,7 @@ def checked_hits(file: StudyFile) -> Hits:
     """
     hits = file.table("hits", Hits)
     generation: dict[str, Any] = file.tables.get("generation", {})
-    methods = list(generation.get("methods", {}))
+    methods = list(spread_scales(generation.get("methods", {})))
     for group in hits.comparisons:
         for name in group:
             if name not in methods:

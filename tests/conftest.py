@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from generation.manifest import ManifestRow, append, store_image
+from generation.manifest import ManifestRow, append, as_png, image_path, store_bytes
 from generation.study import StudyFile, read_study_file
 
 STUDY = """
@@ -58,7 +58,9 @@ def scratch_study(
     for number in range(scenes):
         for index, method in enumerate(("alpha", "beta", "gamma")):
             colour = (60 * number + 20, 80 * index + 30, 90)
-            sha256, image = store_image(run, Image.new("RGB", (64, 64), colour))
+            sha256, content = as_png(Image.new("RGB", (64, 64), colour))
+            image = image_path(sha256)
+            store_bytes(run, image, content)
             prompt = prompts[number] if prompts else f"prompt {number}"
             append(run, manifest_row(number, method, prompt, sha256, image))
     return read_study_file(path)

@@ -116,18 +116,19 @@ def _hire_enough(file: StudyFile, plan: StudyPlan, n_workers: int) -> list[Simul
 def _generate(file: StudyFile) -> None:
     """Make the images; torch is loaded only when some are missing."""
     from generation.jobs import missing_images
-    from generation.plan import Generation
+    from generation.plan import Generation, settled
     from generation.prompts import read_prompts
 
-    table = file.table("generation", Generation)
-    prompts = read_prompts(table.prompts, file.study.seed, base=file.path.parent)
+    base = file.path.parent
+    table = settled(file.table("generation", Generation), base)
+    prompts = read_prompts(table.prompts, file.study.seed, base=base)
     if not missing_images(table, prompts, file.study.place):
         click.echo("All images are there.")
         return
     from generation.run import generate
 
     with generation_progress() as progress:
-        made = generate(file, progress=progress)
+        made = generate(file, progress=progress, tell=click.echo)
     click.echo(f"{made.made} images made, {made.kept} were there.")
 
 

@@ -5,8 +5,9 @@
 
 from generation.methods.answer import Answer
 from generation.methods.cfg import Cfg
+from generation.methods.cnp import Cnp
 from generation.methods.dnp import Dnp, Dns
 
-METHODS = {"cfg": Cfg, "dnp": Dnp, "answer": Answer}
+METHODS = {"cfg": Cfg, "dnp": Dnp, "cnp": Cnp, "answer": Answer}
 
-__all__ = ["METHODS", "Answer", "Cfg", "Dnp", "Dns"]
+__all__ = ["METHODS", "Answer", "Cfg", "Cnp", "Dnp", "Dns"]
