@@ -60,15 +60,25 @@ def validate(study: Path) -> None:
 
 @main.command()
 @STUDY
-def generate(study: Path) -> None:
-    """Make the images that are missing. Ctrl-C is safe: run it again and it goes on."""
-    from clearwinner.output import generation_progress
-    from generation.run import generate as generate_images
+@click.option("--dry-run", is_flag=True, help="Tell what it would take, from a short sample.")
+def generate(study: Path, dry_run: bool) -> None:
+    """Make the images that are missing. Ctrl-C is safe: run it again and it goes on.
+
+    On several processes or machines: accelerate launch -m generation STUDY.
+    """
+    from clearwinner.output import generation_progress, print_estimate
     from generation.study import read_study_file
 
     file = read_study_file(study)
+    if dry_run:
+        from generation.estimate import estimate
+
+        print_estimate(estimate(file))
+        return
+    from generation.run import generate as generate_images
+
     with generation_progress() as progress:
-        made = generate_images(file, progress=progress)
+        made = generate_images(file, progress=progress, tell=click.echo)
     click.echo(f"{made.made} images made, {made.kept} were there: {file.study.place / 'images'}")
 
 

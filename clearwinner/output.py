@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -12,6 +13,7 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from clearwinner.plan import StudyPlan
+    from generation.estimate import Estimate
     from mturk.launch import LaunchPlan
     from mturk.status import StudyStatus
 
@@ -42,6 +44,21 @@ def print_plan(plan: StudyPlan) -> None:
     more = "" if all(count is not None for count in plan.evaluations.values()) else " and more"
     table.add_row("network evaluations, all", f"{known:,}{more}")
     Console().print(table)
+
+
+def print_estimate(estimate: Estimate) -> None:
+    """Print what is missing and about how long it takes."""
+    if not estimate.methods:
+        Console().print("Nothing is missing.")
+        return
+    table = Table("method", "images", "network evaluations", "about")
+    for method in estimate.methods:
+        evaluations = "told by drawing" if method.evaluations is None else f"{method.evaluations:,}"
+        time = "" if method.seconds is None else str(timedelta(seconds=round(method.seconds)))
+        table.add_row(method.method, f"{method.images:,}", evaluations, time)
+    Console().print(table)
+    total = timedelta(seconds=round(estimate.seconds))
+    Console().print(f"In all about {total} on one {estimate.device}, after loading the model.")
 
 
 def print_launch_plan(plan: LaunchPlan) -> None:

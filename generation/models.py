@@ -166,10 +166,12 @@ def unscaled(latents: Tensor, config: Any) -> Tensor:
     """Latents as the decoder wants them; some autoencoders tell a mean and a deviation too."""
     mean, deviation = config.get("latents_mean"), config.get("latents_std")
     if mean is None or deviation is None:
-        return latents / config.scaling_factor
+        plain: Tensor = latents / config.scaling_factor
+        return plain
     shape = (1, len(mean), 1, 1)
-    means = torch.tensor(mean).view(shape).to(latents)
-    return latents * torch.tensor(deviation).view(shape).to(latents) / config.scaling_factor + means
+    means, deviations = (torch.tensor(each).view(shape).to(latents) for each in (mean, deviation))
+    moved: Tensor = latents * deviations / config.scaling_factor + means
+    return moved
 
 
 def load_model(table: Generation, *, base: Path) -> TextToImage:

@@ -27,10 +27,12 @@ class Processes:
 
     @classmethod
     def launched(cls) -> Processes:
-        """What `accelerate launch` says; alone without it."""
+        """What `accelerate launch` or `torchrun` says; alone without them."""
+        import torch
         from accelerate import PartialState
 
-        state = PartialState()
+        # Without the word, accelerate takes processes on CPUs for strangers to each other.
+        state = PartialState(cpu=not torch.accelerator.is_available())
         return cls(
             state.process_index,
             state.num_processes,
