@@ -84,6 +84,34 @@ def generate(study: Path, dry_run: bool) -> None:
 
 @main.command()
 @STUDY
+@click.option("--prompts", default=6, show_default=True, help="Rows of the grid.")
+@click.option("--negatives", metavar="PROMPT", help="Also a strip of negative images (Figure 2).")
+@click.option("--methods", "names", default="", help="Methods of the strip, with commas between.")
+@click.option("--at", default="0,5,10,20,30", show_default=True, help="Steps of the strip.")
+def figures(study: Path, prompts: int, negatives: str | None, names: str, at: str) -> None:
+    """Draw the methods side by side with their prompts, as PNG and PDF."""
+    from generation.figures import FigureError, method_grid, negative_strips
+    from generation.study import read_study_file
+
+    file = read_study_file(study)
+    out = file.study.place / "figures"
+    click.echo(method_grid(file, out, number=prompts))
+    if negatives is None:
+        return
+    try:
+        steps = [int(step) for step in at.split(",")]
+    except ValueError:
+        raise FigureError(
+            f"--at {at!r}: give whole numbers with commas, such as 0,10,20."
+        ) from None
+    chosen = [name.strip() for name in names.split(",") if name.strip()]
+    if not chosen:
+        raise FigureError("--methods is missing: name those of the strip, such as cfg,answer.")
+    click.echo(negative_strips(file, out, negatives, methods=chosen, at=steps))
+
+
+@main.command()
+@STUDY
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", default=8000, show_default=True, help="0 takes a free one.")
 def serve(study: Path, host: str, port: int) -> None:
