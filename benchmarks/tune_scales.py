@@ -17,7 +17,8 @@ from statsmodels.stats.proportion import proportion_confint
 
 from generation.models import load_model
 from generation.options import AnswerOptions, CfgOptions, DnpOptions, MethodOptions
-from generation.plan import Generation, PromptTable
+from generation.plan import Generation
+from generation.prompts import PromptTable
 from generation.shapes import WEIGHTS
 from generation.shapes.oracle import judge
 from generation.shapes.scenes import sample_prompts

@@ -56,7 +56,7 @@ def study_plan(file: StudyFile) -> StudyPlan:
     prompts = len(read_prompts(generation.prompts, study.seed, base=file.path.parent))
     scenes = prompts * len(generation.seeds)
     groups = tuple(tuple(group) for group in hits.comparisons)
-    comparisons = scenes * len(groups)
+    comparisons = min(scenes, hits.pairs or scenes) * len(groups)
     evaluations = {
         name: None if (each := _evaluations(generation, name)) is None else scenes * each
         for name in generation.methods

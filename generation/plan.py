@@ -23,21 +23,8 @@ from generation.options import (
     matched_scale,
     network_evaluations,
 )
+from generation.prompts.table import PromptTable
 from generation.study import StudyError, Table, nearest
-
-
-class PromptTable(Table):
-    """`[generation.prompts]`: where prompts come from."""
-
-    kind: Literal["scenes", "text", "csv", "tsv"]
-    count: int | None = Field(default=None, ge=1)
-    """How many; all of a file when not given. Needed for scenes."""
-    file: str | None = None
-    """For text, csv and tsv: a path, relative to the study file."""
-    column: str = "Prompt"
-    """For csv and tsv: the column that holds the prompts."""
-    category_column: str | None = None
-    """For csv and tsv: the column that holds categories."""
 
 
 class Compute(Table):

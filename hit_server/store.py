@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from generation.manifest import ManifestRow
 from generation.study import StudyFile, UserError
-from hit_server.comparisons import comparison_key, draw_order, scenes
+from hit_server.comparisons import comparison_key, draw_order, judged, scenes
 from hit_server.hits import checked_hits
 from hit_server.records import (
     Assignment,
@@ -75,8 +75,11 @@ def register_study(
     study.digest = file.digest
     session.flush()
     _register_images(session, study, rows, folder)
-    known = set(session.scalars(select(Comparison.key).where(Comparison.study_id == study.id)))
-    for scene, by_method in scenes(rows).items():
+    there = list(session.scalars(select(Comparison).where(Comparison.study_id == study.id)))
+    known = {comparison.key for comparison in there}
+    already = {(comparison.prompt_id, comparison.seed) for comparison in there}
+    wanted = judged(scenes(rows), hits.pairs, seed=file.study.seed, already=already)
+    for scene, by_method in wanted.items():
         for group in hits.comparisons:
             key = comparison_key(scene, group)
             if key in known or not all(name in by_method for name in group):

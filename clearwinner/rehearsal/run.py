@@ -27,6 +27,8 @@ from clearwinner.rehearsal.workers import Shift
 from clearwinner.services import hit_server
 from generation.manifest import read_manifest
 from generation.study import StudyFile, UserError
+from hit_server.comparisons import judged, scenes
+from hit_server.hits import checked_hits
 from hit_server.serve import Server
 from hit_server.settings import Settings
 from mturk.marketplace.app import Marketplace, create_app, open_marketplace
@@ -82,8 +84,9 @@ def rehearse(file: StudyFile, *, n_workers: int) -> Path:
     workers = _hire_enough(file, plan, n_workers)
     folder = file.study.place
     _generate(file)
+    shown = judged(scenes(read_manifest(folder)), checked_hits(file).pairs, seed=file.study.seed)
     truth = plant(
-        read_manifest(folder),
+        [row for by_method in shown.values() for row in by_method.values()],
         plan.groups,
         plan.questions,
         workers,

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from generation.figures import FigureError, method_grid, negative_strips
@@ -61,11 +62,9 @@ def test_a_strip_begins_with_the_whole_negative_image(file: StudyFile, tmp_path:
     model = studio.model
     noise = starting_noise([0], model.latent_shape, model.device, model.dtype)
     conditions = Conditions(model.null(1), model.encode([prompt]))
-    import torch
-
     with torch.inference_mode():
         latents = sample(model.network(), Dns(2.0), studio.stepper(), noise, conditions)
-    whole = np.asarray(model.decode(latents)[0], dtype=int)
+        whole = np.asarray(model.decode(latents)[0], dtype=int)
     for strip in strips:
         assert strip.steps == [0, 2, 5]
         assert np.abs(np.asarray(strip.images[0], dtype=int) - whole).max() <= 1

@@ -25,7 +25,8 @@ from generation.options import (
     matched_scale,
     network_evaluations,
 )
-from generation.plan import Generation, PromptTable
+from generation.plan import Generation
+from generation.prompts import PromptTable
 from generation.sampling import Condition, Conditions, Counted, Guide, Stepper, sample
 
 STEPS = 9

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +14,16 @@ from generation.manifest import as_png
 from generation.methods import Cfg, Dnp
 from generation.models import TextToImage, load_model
 from generation.options import AnswerOptions, CfgOptions, CnpOptions, DnpOptions
-from generation.plan import Compute, Generation, PromptTable
+from generation.plan import Compute, Generation
+from generation.prompts import PromptTable
 from generation.sampling import Conditions, sample, starting_noise
 from generation.studio import Studio
 from generation.study import UserError
+from tests.generation.tiny import save_sdxl, save_stable_diffusion
 
 STEPS = 8
 SCHEDULERS = ("ddim", "euler", "dpmpp_2m", "pndm", "unipc")
 PROMPTS = ["a red circle", "a blue square and a green star"]
-spec = importlib.util.spec_from_file_location("tiny", Path(__file__).with_name("tiny.py"))
-assert spec is not None
-assert spec.loader is not None
-tiny = importlib.util.module_from_spec(spec)
-sys.modules["tiny"] = tiny
-spec.loader.exec_module(tiny)
 
 
 @pytest.fixture(scope="module")
@@ -37,9 +31,9 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     base = tmp_path_factory.mktemp("models")
     return {
         "shapes": "shapes",
-        "sd": str(tiny.save_stable_diffusion(base / "sd")),
-        "sd-v": str(tiny.save_stable_diffusion(base / "sd-v", prediction="v_prediction")),
-        "sdxl": str(tiny.save_sdxl(base / "sdxl")),
+        "sd": str(save_stable_diffusion(base / "sd")),
+        "sd-v": str(save_stable_diffusion(base / "sd-v", prediction="v_prediction")),
+        "sdxl": str(save_sdxl(base / "sdxl")),
     }
 
 

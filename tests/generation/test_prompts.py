@@ -4,14 +4,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
-from generation.plan import PromptTable
-from generation.prompts import read_prompts
+from generation.prompts import PromptTable, read_prompts
 from generation.shapes.scenes import fold_of, held_out
 from generation.study import StudyError
-
-SETS = Path(__file__).parents[2].parent / "shared" / "data" / "prompts"
 
 
 def read(base: Path, **table: object) -> list[tuple[str, str]]:
@@ -28,6 +26,13 @@ def test_files_of_every_kind(tmp_path: Path) -> None:
     assert rows == [("a, b", "x"), ('c "d"', "y")]
     (tmp_path / "a.tsv").write_text('T\tK\n"half a quote\tx\n', encoding="utf-8")
     assert read(tmp_path, kind="tsv", file="a.tsv", column="T") == [('"half a quote', "")]
+    (tmp_path / "a.jsonl").write_text('{"Prompt": "one"}\n\n{"Prompt": "two"}\n', encoding="utf-8")
+    assert read(tmp_path, kind="jsonl", file="a.jsonl") == [("one", ""), ("two", "")]
+    pd.DataFrame({"caption": ["one", None, "two"], "of": ["x", "y", "z"]}).to_parquet(
+        tmp_path / "a.parquet"
+    )
+    rows = read(tmp_path, kind="parquet", file="a.parquet", column="caption", category_column="of")
+    assert rows == [("one", "x"), ("two", "z")]
 
 
 @pytest.mark.parametrize(
@@ -40,12 +45,23 @@ def test_files_of_every_kind(tmp_path: Path) -> None:
         ({"kind": "csv", "file": "a.csv", "column": "Promt"}, "'Prompt'"),
         ({"kind": "text", "file": "empty.txt"}, "no prompt"),
         ({"kind": "text", "file": "one.txt", "count": 2}, "only 1"),
+        ({"kind": "jsonl", "file": "broken.jsonl"}, "line 2: not JSON"),
+        ({"kind": "parquet", "file": "one.txt"}, "not a Parquet file"),
+        ({"kind": "text", "file": "latin.txt"}, "UTF-8"),
+        ({"kind": "imagenet", "file": "one.txt"}, "has 1 class names"),
+        ({"kind": "attend_and_excite", "file": "broken.jsonl"}, "not JSON"),
+        ({"kind": "attend_and_excite", "count": 300}, "only 276"),
+        ({"kind": "attend_and_excite", "exclude": ["animal"]}, "Did you mean 'animals'"),
+        ({"kind": "drawbench"}, "file is missing"),
+        ({"kind": "text", "file": "one.txt", "count": 1, "stratify": True}, "category_column"),
     ],
 )
 def test_what_cannot_be_read_is_named(tmp_path: Path, table: dict[str, object], says: str) -> None:
     (tmp_path / "a.csv").write_text("Prompt\nx\n", encoding="utf-8")
     (tmp_path / "empty.txt").write_text("\n\n", encoding="utf-8")
     (tmp_path / "one.txt").write_text("one\n", encoding="utf-8")
+    (tmp_path / "broken.jsonl").write_text('{"Prompt": "x"}\n{oh', encoding="utf-8")
+    (tmp_path / "latin.txt").write_bytes("Gänse\n".encode("latin-1"))
     with pytest.raises(StudyError, match=says):
         read(tmp_path, **table)
 
@@ -55,22 +71,6 @@ def test_scenes_are_held_out_and_not_the_ones_that_scales_are_tuned_on() -> None
     assert len(rows) == 24
     assert all(held_out(text) and fold_of(text) == "test" for text, _ in rows)
     assert {category for _, category in rows} == {"one object", "two objects", "three objects"}
-
-
-@pytest.mark.skipif(
-    not SETS.exists(), reason="the published prompt sets are not beside this checkout"
-)
-def test_published_sets_are_read_whole() -> None:
-    parti = read(SETS, kind="tsv", file="PartiPrompts.tsv", category_column="Category")
-    assert len(parti) == len({text for text, _ in parti}) >= 1600
-    draw = read(
-        SETS, kind="csv", file="drawbench.csv", column=drawbench_column(), category_column=None
-    )
-    assert len(draw) == 200
-
-
-def drawbench_column() -> str:
-    return (SETS / "drawbench.csv").read_text(encoding="utf-8-sig").splitlines()[0].split(",")[0]
 
 
 def test_plans_and_prompts_load_no_torch() -> None:

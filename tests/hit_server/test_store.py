@@ -3,6 +3,7 @@
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,11 @@ from sqlalchemy.orm import Session
 
 from generation.manifest import read_manifest
 from generation.study import StudyFile, UserError
+from hit_server.comparisons import judged, scenes
 from hit_server.database import alembic_config, open_database, session_factory
 from hit_server.records import Comparison, ImageRecord, Placement, Record, StudyRecord, now
 from hit_server.store import intend_hit, place, placement_for, register_study, settle_hit
-from tests.conftest import scratch_study
+from tests.conftest import manifest_row, scratch_study
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
@@ -137,3 +139,22 @@ def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="not a database"):
         open_database(f"sqlite:///{path}")
     assert path.read_text(encoding="utf-8").startswith("Dear")
+
+
+def test_only_as_many_pairs_are_judged_as_asked(tmp_path: Path) -> None:
+    """Different prompts come first, the seed decides, and what is judged already stays."""
+    rows = [
+        manifest_row(number, method, f"prompt {number % 4}", "0" * 64, "x.png")
+        for number in range(8)
+        for method in ("alpha", "beta")
+    ]
+    rows = [replace(row, prompt_id=row.prompt, seed=number // 8) for number, row in enumerate(rows)]
+    found = scenes(rows)
+    assert len(found) == 8
+    assert judged(found, None, seed=1) == found
+    four = judged(found, 4, seed=1)
+    assert len({prompt for prompt, _ in four}) == 4
+    assert set(four) < set(judged(found, 5, seed=1))
+    assert any(set(judged(found, 4, seed=seed)) != set(four) for seed in range(2, 20))
+    left_out = next(scene for scene in found if scene not in four)
+    assert left_out in judged(found, 4, seed=1, already=[left_out])
