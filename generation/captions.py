@@ -12,6 +12,7 @@ from PIL import Image
 
 from generation.models import ModelError
 from generation.plan import Generation
+from generation.sampling import Blocks
 from generation.shapes import WEIGHTS
 
 MAX_TOKENS = 30
@@ -23,12 +24,12 @@ class Captioner:
 
     processor: Any
     model: Any
-    rows: int | None = None
-    """Images a call, always the same number; None for all at once."""
+    blocks: Blocks
+    """How many images are worded at once."""
 
     def caption(self, images: Sequence[Image.Image]) -> list[str]:
         """One caption an image; greedy, so the same image always gets the same words."""
-        rows = self.rows or len(images)
+        rows = self.blocks.size(len(images))
         captions: list[str] = []
         for start in range(0, len(images), rows):
             some = list(images[start : start + rows])
@@ -52,7 +53,7 @@ class Captioner:
 
 
 def load_captioner(
-    table: Generation, device: torch.device, dtype: torch.dtype, *, rows: int | None = None
+    table: Generation, device: torch.device, dtype: torch.dtype, *, blocks: Blocks
 ) -> Captioner:
     """Load the captioner of `[generation]`; the built-in model has its own.
 
@@ -79,4 +80,4 @@ def load_captioner(
             f"the captioner {source!r} cannot be loaded: {first} DNP needs it: give "
             "generation.captioner a folder or a hub id that this machine can reach."
         ) from error
-    return Captioner(processor, model.to(device).eval(), rows)
+    return Captioner(processor, model.to(device).eval(), blocks)

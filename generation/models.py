@@ -14,13 +14,13 @@ from PIL import Image
 from torch import Tensor
 
 from generation.plan import Generation
-from generation.sampling import Condition, Counted, Denoise, InBlocks, in_blocks
+from generation.sampling import Blocks, Condition, Counted, InBlocks
 from generation.shapes import WEIGHTS
 from generation.study import StudyError, UserError
 
 FAMILIES = ("StableDiffusionPipeline", "StableDiffusionXLPipeline")
-CPU_ROWS = 8
-"""Rows of every network call on a CPU, when the study file says nothing."""
+CPU_MULTIPLE = 8
+"""On a CPU the rows of every network call are filled up to a multiple of this."""
 
 
 class ModelError(UserError):
@@ -66,10 +66,10 @@ class TextToImage:
         return "zeros" if zeros else "empty"
 
     @property
-    def rows(self) -> int | None:
-        """Rows of every network call, or None for as many as there are."""
-        fixed = self.table.compute.rows
-        return CPU_ROWS if fixed is None and self.device.type == "cpu" else fixed
+    def blocks(self) -> Blocks:
+        """How many rows go through a network at once."""
+        multiple = CPU_MULTIPLE if self.device.type == "cpu" else 1
+        return Blocks(self.table.compute.rows, multiple)
 
     def scheduler(self, name: str) -> Any:
         """A scheduler by its name in the study file, with this model's noise schedule."""
@@ -125,8 +125,7 @@ class TextToImage:
 
     def network(self) -> Counted:
         """The network as samplers call it, counting its evaluations."""
-        denoise: Denoise = self.denoise
-        return Counted(denoise if self.rows is None else InBlocks(denoise, self.rows))
+        return Counted(InBlocks(self.denoise, self.blocks))
 
     def denoise(self, x: Tensor, t: Tensor, condition: Condition) -> Tensor:
         """The network's prediction for latents (B, C, h, w)."""
@@ -156,8 +155,7 @@ class TextToImage:
             decoded: Tensor = vae.decode(scaled[index], return_dict=False)[0]
             return decoded
 
-        number = len(scaled)
-        together = in_blocks(pixels, number, number if self.rows is None else self.rows)
+        together = self.blocks.apply(pixels, len(scaled))
         images: list[Image.Image] = self.pipeline.image_processor.postprocess(together)
         return images
 

@@ -40,9 +40,11 @@ class Compute(Table):
     """How attention is computed."""
     compile: bool = False
     """Compile the network with torch.compile: slow to begin, then faster."""
-    rows: int | None = Field(default=None, ge=1)
-    """Images that go through the network together; the whole batch when not given. With 1 an
-    image's bytes depend on nothing but its own prompt and seed, whatever the batch."""
+    rows: int | None = Field(default=None, ge=8, multiple_of=8)
+    """Rows of every call of the network, always the same number (each image has one for each
+    conditioning), so that an image's bits do not depend on the batch; a multiple of 8, since
+    kernels treat the rows at the edge of other numbers differently. When not given, the whole
+    batch in one call; on a CPU filled up to a multiple of 8, which has the same effect."""
 
 
 class Generation(Table):

@@ -64,5 +64,5 @@ def _common(
         "git_commit": git_commit(),
         "null_embedding": model.null_rule,
         "captioner": captioner_name(table) if isinstance(options, DnpOptions) else None,
-        "compute": table.compute.model_dump() | {"rows": model.rows},
+        "compute": table.compute.model_dump(),
     }

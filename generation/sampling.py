@@ -144,29 +144,45 @@ class Counted:
 
 @dataclass(frozen=True)
 class InBlocks:
-    """A denoiser that calls the network with the same number of rows every time.
+    """A denoiser that calls the network with numbers of rows that round alike.
 
     Numerical libraries choose their kernels by the batch's size, and sums round differently in
-    each. In blocks of one size, the last filled up, an image's bits depend on its own rows alone.
+    each. See `Blocks`.
     """
 
     denoise: Denoise
-    rows: int
+    blocks: Blocks
 
     def __call__(self, x: Tensor, t: Tensor, condition: Condition) -> Tensor:
         """Call the network block by block."""
-        return in_blocks(
-            lambda index: self.denoise(x[index], t, condition.rows(index)), len(x), self.rows
+        return self.blocks.apply(
+            lambda index: self.denoise(x[index], t, condition.rows(index)), len(x)
         )
 
 
-def in_blocks(function: Callable[[Tensor], Tensor], number: int, rows: int) -> Tensor:
-    """Apply a function to row indices, `rows` of them at a time; the last block repeats a row."""
-    made = []
-    for start in range(0, number, rows):
-        index = torch.arange(start, start + rows).clamp(max=number - 1)
-        made.append(function(index)[: number - start])
-    return made[0] if len(made) == 1 else torch.cat(made)
+@dataclass(frozen=True)
+class Blocks:
+    """How many rows go through a network at once.
+
+    With `rows` always that many, so that an image's bits depend on its own rows alone. Without,
+    all there are, filled up to a `multiple`: kernels for the edges of a batch are the ones that
+    round differently, and the whole batch goes through in one call.
+    """
+
+    rows: int | None = None
+    multiple: int = 1
+
+    def size(self, number: int) -> int:
+        """Rows of a call where `number` are wanted."""
+        return self.rows or -(-number // self.multiple) * self.multiple
+
+    def apply(self, function: Callable[[Tensor], Tensor], number: int) -> Tensor:
+        """Apply a function to row indices block by block; the last one repeats its last row."""
+        size, made = self.size(number), []
+        for start in range(0, number, size):
+            index = torch.arange(start, start + size).clamp(max=number - 1)
+            made.append(function(index)[: number - start])
+        return made[0] if len(made) == 1 else torch.cat(made)
 
 
 def predict(

@@ -101,6 +101,6 @@ class Studio:
     def _captioner(self) -> Captioner:
         if self.captioner is None:
             self.captioner = load_captioner(
-                self.table, self.model.device, self.model.dtype, rows=self.model.rows
+                self.table, self.model.device, self.model.dtype, blocks=self.model.blocks
             )
         return self.captioner

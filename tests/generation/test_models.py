@@ -127,12 +127,12 @@ METHODS = [
 
 @pytest.mark.parametrize("options", METHODS, ids=lambda options: f"{options.kind}")
 def test_bytes_do_not_depend_on_the_batch(options: Any) -> None:
-    """Alone, in threes, in fives and in another order: the same bytes, not just nearly."""
-    studio = Studio(table("shapes", steps=5), load_model(table("shapes"), base=Path()))
-    prompts = [f"a {colour} {shape}" for colour in ("red", "blue") for shape in ("star", "cross")]
+    """Alone, in threes, all together and in another order: the same bytes, not just nearly."""
+    prompts = [f"a {c} {s}" for c in ("red", "blue", "green", "orange") for s in ("star", "cross")]
     prompts.append("a green circle and a red square")
+    order = list(range(len(prompts)))
 
-    def hashes(order: list[int], size: int) -> dict[int, str]:
+    def hashes(studio: Studio, order: list[int], size: int) -> dict[int, str]:
         made: dict[int, str] = {}
         for start in range(0, len(order), size):
             some = order[start : start + size]
@@ -140,10 +140,13 @@ def test_bytes_do_not_depend_on_the_batch(options: Any) -> None:
             made |= {i: as_png(image)[0] for i, image in zip(some, drawn.images, strict=True)}
         return made
 
-    alone = hashes([0, 1, 2, 3, 4], 1)
-    assert hashes([0, 1, 2, 3, 4], 3) == alone
-    assert hashes([4, 2, 0, 3, 1], 5) == alone
-    assert len(set(alone.values())) == 5
+    for rows in (None, 8):
+        settings = table("shapes", steps=4, compute=Compute(rows=rows))
+        studio = Studio(settings, load_model(settings, base=Path()))
+        alone = hashes(studio, order, 1)
+        assert hashes(studio, order, 4) == alone
+        assert hashes(studio, order[::-1], 9) == alone
+        assert len(set(alone.values())) == len(prompts)
 
 
 def test_sdxl_in_bfloat16_draws(folders: dict[str, str]) -> None:
@@ -159,7 +162,7 @@ def test_sdxl_in_bfloat16_draws(folders: dict[str, str]) -> None:
         Compute(attention="eager"),
         Compute(attention="sliced"),
         Compute(vae_slicing=True, vae_tiling=True),
-        Compute(rows=2),
+        Compute(rows=8),
     ],
     ids=["eager", "sliced", "vae", "rows"],
 )
