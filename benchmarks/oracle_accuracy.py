@@ -1,7 +1,7 @@
 """How often each method draws exactly what is asked for, by the oracle of the built-in model.
 
     python benchmarks/oracle_accuracy.py --fold tune --prompts 60     # to choose scales
-    python benchmarks/oracle_accuracy.py --fold test --prompts 300    # to report
+    python benchmarks/oracle_accuracy.py --fold both --prompts 300    # to report
 
 Both folds are of prompts that training never saw; no study uses the fold "tune". Every setting
 draws the same prompts from the same noise. Wilson's 95 % intervals stand beside, so that nobody
@@ -75,9 +75,9 @@ def main() -> None:
     """Print a row for each setting as it is measured, and the table at the end."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--prompts", type=int, default=60)
-    parser.add_argument("--fold", choices=["tune", "test"], default="tune")
+    parser.add_argument("--fold", choices=["tune", "test", "both"], default="tune")
     options = parser.parse_args()
-    fold: Fold = options.fold
+    fold: Fold | None = None if options.fold == "both" else options.fold
     prompts = sample_prompts(options.prompts, SEED, objects=(1, 2), fold=fold)
     methods = {"m": CfgOptions(kind="cfg")}
     table = Generation(prompts=PromptTable(kind="scenes", count=1), methods=methods)

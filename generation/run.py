@@ -116,38 +116,44 @@ def _draw_all(work: Work, share: Sequence[Job], done: int, progress: Progress, t
     """Draw batch by batch; a batch is encoded and stored while the next one is drawn."""
     studio, total = open_studio(work), done + len(share)
     with Writer(work.store.save) as writer:
-        for batch in _batches(share, work.table.batch):
-            for some, drawn in draw_with_less(studio, batch, tell):
-                writer.put(lambda some=some, drawn=drawn: rows_of(work.file, studio, some, drawn))  # type: ignore[misc]
-            done += len(batch)
+        for some, drawn in draw_in_batches(studio, share, tell):
+            writer.put(lambda some=some, drawn=drawn: rows_of(work.file, studio, some, drawn))  # type: ignore[misc]
+            done += len(some)
             progress(done, total)
 
 
-def draw_with_less(
-    studio: Studio, batch: Sequence[Job], tell: Tell
+def draw_in_batches(
+    studio: Studio, jobs: Sequence[Job], tell: Tell
 ) -> Iterator[tuple[Sequence[Job], Drawn]]:
-    """Draw a batch; where memory does not suffice, in halves, and smaller ones from then on.
+    """Draw jobs, a batch of one method at a time.
+
+    Where memory does not suffice, batches are halved, and stay smaller from then on.
 
     Raises:
         GenerationError: memory does not suffice for one image.
     """
-    size = len(batch)
-    start = 0
-    while start < len(batch):
-        some = batch[start : start + size]
-        drawn = _drawn_or_none(studio, some)
-        if drawn is None:
-            if size == 1:
-                raise GenerationError(
-                    "memory does not suffice for one image. Try generation.compute: offload = "
-                    '"model" or "sequential", vae_slicing, vae_tiling, attention = "sliced"; or a '
-                    "smaller dtype."
-                )
-            size = (size + 1) // 2
-            tell(f"Out of memory with {len(some)} images: going on with {size} at a time.")
-            continue
-        yield some, drawn
-        start += len(some)
+    size = studio.table.batch
+    for method in dict.fromkeys(job.method for job in jobs):
+        left = [job for job in jobs if job.method == method]
+        while left:
+            some = left[:size]
+            drawn = _drawn_or_none(studio, some)
+            if drawn is None:
+                size = _halved(len(some))
+                tell(f"Out of memory with {len(some)} images: going on with {size} at a time.")
+                continue
+            yield some, drawn
+            left = left[size:]
+
+
+def _halved(size: int) -> int:
+    if size == 1:
+        raise GenerationError(
+            "memory does not suffice for one image. Try generation.compute: offload = "
+            '"model" or "sequential", vae_slicing, vae_tiling, attention = "sliced"; or a '
+            "smaller dtype."
+        )
+    return (size + 1) // 2
 
 
 def _drawn_or_none(studio: Studio, jobs: Sequence[Job]) -> Drawn | None:
@@ -167,14 +173,6 @@ def _is_out_of_memory(error: BaseException) -> bool:
     """The CPU's allocator raises a plain RuntimeError."""
     known = isinstance(error, torch.OutOfMemoryError | MemoryError)
     return known or "can't allocate memory" in str(error)
-
-
-def _batches(jobs: Sequence[Job], size: int) -> Iterator[Sequence[Job]]:
-    """Neighbouring jobs of one method, at most `size` of them."""
-    for method in dict.fromkeys(job.method for job in jobs):
-        same = [job for job in jobs if job.method == method]
-        for start in range(0, len(same), size):
-            yield same[start : start + size]
 
 
 @contextmanager

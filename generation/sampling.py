@@ -68,6 +68,10 @@ class Stepper:
 
     scheduler: Any
     timesteps: Tensor
+    """On the CPU, where the scheduler computes its coefficients: asking an accelerator for one
+    would make every step wait for it."""
+    told: Tensor
+    """The same where the network is."""
     fresh: Any
     """The scheduler before its first step: where chains begin."""
 
@@ -79,8 +83,10 @@ class Stepper:
         """
         scheduler = scheduler.from_config(scheduler.config)
         extra = 1 if type(scheduler).__name__ == "PNDMScheduler" else 0
-        scheduler.set_timesteps(steps - extra, device=device)
-        return cls(scheduler, scheduler.timesteps, copy.deepcopy(scheduler))
+        scheduler.set_timesteps(steps - extra)
+        fresh = copy.deepcopy(scheduler)
+        _begin(scheduler, 0)
+        return cls(scheduler, scheduler.timesteps, scheduler.timesteps.to(device), fresh)
 
     def chain(self, index: int) -> Stepper:
         """A stepper of its own from the grid point of call `index` on, which is its index 0.
@@ -89,11 +95,13 @@ class Stepper:
         the main scheduler as it is. Its grid has each point once.
         """
         scheduler = copy.deepcopy(self.fresh)
-        rest = self.timesteps[index:]
-        keep = torch.ones(len(rest), dtype=torch.bool)
+        _begin(scheduler, index)
+        rest, told = self.timesteps[index:], self.told[index:]
         if hasattr(scheduler, "ets"):
-            keep[1:] = (rest[1:] != rest[:-1]).cpu()
-        return Stepper(scheduler, rest[keep.to(rest.device)], self.fresh)
+            # PNDM's grid has its second point twice.
+            once = [n for n in range(len(rest)) if n == 0 or rest[n] != rest[n - 1]]
+            rest, told = rest[once], told[once]
+        return Stepper(scheduler, rest, told, self.fresh)
 
     def __len__(self) -> int:
         return len(self.timesteps)
@@ -129,6 +137,12 @@ class Stepper:
         return moved
 
 
+def _begin(scheduler: Any, index: int) -> None:
+    """Tell a scheduler where it begins, where it would else search its grid."""
+    if hasattr(scheduler, "set_begin_index"):
+        scheduler.set_begin_index(index)
+
+
 @dataclass
 class Counted:
     """A denoiser that counts network evaluations: one for each image and conditioning."""
@@ -144,11 +158,7 @@ class Counted:
 
 @dataclass(frozen=True)
 class InBlocks:
-    """A denoiser that calls the network with numbers of rows that round alike.
-
-    Numerical libraries choose their kernels by the batch's size, and sums round differently in
-    each. See `Blocks`.
-    """
+    """A denoiser that calls the network with always the same number of rows; see `Blocks`."""
 
     denoise: Denoise
     blocks: Blocks
@@ -164,17 +174,16 @@ class InBlocks:
 class Blocks:
     """How many rows go through a network at once.
 
-    With `rows` always that many, so that an image's bits depend on its own rows alone. Without,
-    all there are, filled up to a `multiple`: kernels for the edges of a batch are the ones that
-    round differently, and the whole batch goes through in one call.
+    Numerical libraries choose their kernels by a call's size, and sums round differently in
+    each. With `rows`, calls are always of that size, so that an image's bits depend on its own
+    rows alone; without, all rows there are go through in one call.
     """
 
     rows: int | None = None
-    multiple: int = 1
 
     def size(self, number: int) -> int:
         """Rows of a call where `number` are wanted."""
-        return self.rows or -(-number // self.multiple) * self.multiple
+        return self.rows or number
 
     def apply(self, function: Callable[[Tensor], Tensor], number: int) -> Tensor:
         """Apply a function to row indices block by block; the last one repeats its last row."""
@@ -191,7 +200,7 @@ def predict(
     """Predictions for several conditionings of the same latent, in one call of the network."""
     scaled = stepper.model_input(x, index)
     batch = torch.cat([scaled] * len(conditions))
-    together = denoise(batch, stepper.timesteps[index], Condition.joined(conditions))
+    together = denoise(batch, stepper.told[index], Condition.joined(conditions))
     return tuple(torch.chunk(together, len(conditions)))
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,25 @@ class Drawn:
     seconds: float
 
 
+@contextmanager
+def even_threads() -> Iterator[None]:
+    """Compute with a power of two threads, the most there are.
+
+    Blocks have a power of two rows. Another number of threads would cut through an image, and
+    its sums would round differently by its place in the block.
+    """
+    given = torch.get_num_threads()
+    even = 1 << (given.bit_length() - 1)
+    if even == given:
+        yield
+        return
+    torch.set_num_threads(even)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(given)
+
+
 @dataclass
 class Studio:
     """Everything that draws: the model, and the captioner once a method needs it."""
@@ -44,6 +64,7 @@ class Studio:
     _guides: dict[str, Any] = field(default_factory=dict)
 
     @torch.inference_mode()
+    @even_threads()
     def draw(self, prompts: Sequence[str], seeds: Sequence[int], options: MethodOptions) -> Drawn:
         """Draw one image for each prompt and seed with one method."""
         began = time.perf_counter()
@@ -101,6 +122,6 @@ class Studio:
     def _captioner(self) -> Captioner:
         if self.captioner is None:
             self.captioner = load_captioner(
-                self.table, self.model.device, self.model.dtype, blocks=self.model.blocks
+                self.table, self.model.device, self.model.dtype, blocks=self.model.image_blocks
             )
         return self.captioner

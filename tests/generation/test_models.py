@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor
 
 from generation.manifest import as_png
@@ -16,7 +19,7 @@ from generation.models import TextToImage, load_model
 from generation.options import AnswerOptions, CfgOptions, CnpOptions, DnpOptions
 from generation.plan import Compute, Generation
 from generation.prompts import PromptTable
-from generation.sampling import Conditions, sample, starting_noise
+from generation.sampling import Blocks, Conditions, sample, starting_noise
 from generation.studio import Studio
 from generation.study import UserError
 from tests.generation.tiny import save_sdxl, save_stable_diffusion
@@ -125,14 +128,25 @@ METHODS = [
 ]
 
 
+@pytest.fixture
+def threads() -> Iterator[Callable[[int], None]]:
+    """Sets the number of threads, and back at the end."""
+    given = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(given)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("options", METHODS, ids=lambda options: f"{options.kind}")
-def test_bytes_do_not_depend_on_the_batch(options: Any) -> None:
-    """Alone, in threes, all together and in another order: the same bytes, not just nearly."""
+def test_bytes_do_not_depend_on_the_batch(options: Any, threads: Callable[[int], None]) -> None:
+    """Alone, in fours, all together in another order, with fewer threads: the same bytes."""
     prompts = [f"a {c} {s}" for c in ("red", "blue", "green", "orange") for s in ("star", "cross")]
     prompts.append("a green circle and a red square")
     order = list(range(len(prompts)))
+    settings = table("shapes", steps=4)
+    studio = Studio(settings, load_model(settings, base=Path()))
 
-    def hashes(studio: Studio, order: list[int], size: int) -> dict[int, str]:
+    def hashes(order: list[int], size: int) -> dict[int, str]:
         made: dict[int, str] = {}
         for start in range(0, len(order), size):
             some = order[start : start + size]
@@ -140,13 +154,26 @@ def test_bytes_do_not_depend_on_the_batch(options: Any) -> None:
             made |= {i: as_png(image)[0] for i, image in zip(some, drawn.images, strict=True)}
         return made
 
-    for rows in (None, 8):
-        settings = table("shapes", steps=4, compute=Compute(rows=rows))
-        studio = Studio(settings, load_model(settings, base=Path()))
-        alone = hashes(studio, order, 1)
-        assert hashes(studio, order, 4) == alone
-        assert hashes(studio, order[::-1], 9) == alone
-        assert len(set(alone.values())) == len(prompts)
+    alone = hashes(order, 1)
+    assert len(set(alone.values())) == len(prompts)
+    assert hashes(order, 4) == alone
+    # Split among processes, each has fewer threads; three do not divide a batch evenly.
+    for number in (1, 2, 3):
+        threads(number)
+        assert hashes(order[::-1], 9) == alone, f"{number} threads"
+
+
+@given(number=st.integers(1, 70), rows=st.sampled_from([None, 2, 8, 32]))
+def test_blocks_are_of_one_size_and_lose_no_row(number: int, rows: int | None) -> None:
+    sizes: list[int] = []
+
+    def function(index: torch.Tensor) -> torch.Tensor:
+        sizes.append(len(index))
+        return index * 10
+
+    made = Blocks(rows).apply(function, number)
+    assert made.tolist() == [10 * n for n in range(number)]
+    assert set(sizes) == {rows or number}
 
 
 def test_sdxl_in_bfloat16_draws(folders: dict[str, str]) -> None:
