@@ -139,11 +139,11 @@ def threads() -> Iterator[Callable[[int], None]]:
 @pytest.mark.slow
 @pytest.mark.parametrize("options", METHODS, ids=lambda options: f"{options.kind}")
 def test_bytes_do_not_depend_on_the_batch(options: Any, threads: Callable[[int], None]) -> None:
-    """Alone, in fours, all together in another order, with fewer threads: the same bytes."""
-    prompts = [f"a {c} {s}" for c in ("red", "blue", "green", "orange") for s in ("star", "cross")]
+    """Alone, in twos, all together in another order, with fewer threads: the same bytes."""
+    prompts = [f"a {c} {s}" for c in ("red", "blue") for s in ("star", "cross")]
     prompts.append("a green circle and a red square")
     order = list(range(len(prompts)))
-    settings = table("shapes", steps=4)
+    settings = table("shapes", steps=3)
     studio = Studio(settings, load_model(settings, base=Path()))
 
     def hashes(order: list[int], size: int) -> dict[int, str]:
@@ -156,11 +156,11 @@ def test_bytes_do_not_depend_on_the_batch(options: Any, threads: Callable[[int],
 
     alone = hashes(order, 1)
     assert len(set(alone.values())) == len(prompts)
-    assert hashes(order, 4) == alone
+    assert hashes(order, 2) == alone
     # Split among processes, each has fewer threads; three do not divide a batch evenly.
     for number in (1, 2, 3):
         threads(number)
-        assert hashes(order[::-1], 9) == alone, f"{number} threads"
+        assert hashes(order[::-1], 5) == alone, f"{number} threads"
 
 
 @given(number=st.integers(1, 70), rows=st.sampled_from([None, 2, 8, 32]))

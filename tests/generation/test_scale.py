@@ -36,6 +36,8 @@ steps = {steps}
 batch = 4
 seeds = {seeds}
 {more}
+[generation.compute]
+rows = 8
 [generation.prompts]
 kind = "text"
 file = "prompts.txt"
