@@ -214,7 +214,13 @@ def test_a_full_disk_leaves_no_half_image_and_no_wrong_row(tmp_path: Path) -> No
 @pytest.mark.slow
 def test_ctrl_c_stores_what_was_drawn(tmp_path: Path) -> None:
     file = study(tmp_path, steps=41)
-    command = [sys.executable, "-m", "clearwinner.cli", "generate", str(file.path)]
+    # Programs that a shell starts in the background are told to ignore Ctrl-C.
+    code = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
+        "from clearwinner.cli import main;"
+        f"sys.argv = ['clearwinner', 'generate', {str(file.path)!r}]; main()"
+    )
+    command = [sys.executable, "-c", code]
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
     manifest = file.study.place / "manifest.jsonl"
     deadline = time.monotonic() + 120
