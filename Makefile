@@ -10,7 +10,7 @@ STUDY ?= studies/rehearsal.toml
 study: $(VENV)/.installed-study
 	$(BIN)/clearwinner rehearse $(STUDY)
 
-test: $(VENV)/.installed-dev browser-parts
+test: $(VENV)/.installed-dev $(VENV)/peers browser-parts
 	$(BIN)/python -m pytest $(ARGS)
 
 check: $(VENV)/.installed-dev
@@ -39,6 +39,10 @@ $(VENV)/.installed-study: pyproject.toml constraints.txt | $(VENV)/bin/python
 $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) -e ".[generation,dev]"
 	touch $@ $(VENV)/.installed-study
+
+# A published program that tests run against the marketplace: its own requirements are not needed.
+$(VENV)/peers: | $(VENV)/bin/python
+	$(PIP) --no-deps --target $@ dallinger==12.4.0
 
 # Debian's Chromium and PostgreSQL, where this user may install them; else the tests that need
 # them are skipped and say why.

@@ -33,7 +33,7 @@ from generation.shapes.scenes import Fold, sample_prompts
 from generation.studio import Studio
 
 SEED = 4242
-BATCH = 20
+BATCH = 32
 STEPS = 41
 
 

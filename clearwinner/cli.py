@@ -126,13 +126,23 @@ def serve(study: Path, host: str, port: int) -> None:
 @click.option("--folder", type=click.Path(path_type=Path), default=Path("runs/marketplace"))
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", default=8010, show_default=True, help="0 takes a free one.")
+@click.option("--public-url", help="Where browsers reach it, when that is another address.")
+@click.option(
+    "--database-url",
+    envvar="CLEARWINNER_MARKETPLACE_URL",
+    help="A PostgreSQL database; a SQLite file in the folder when not given.",
+)
+@click.option("--rate", type=float, help="Requests a second for each account, to rehearse that.")
 @click.option("--invite", metavar="NAME", multiple=True, help="Make a worker's sign-in link.")
-def marketplace(folder: Path, host: str, port: int, invite: tuple[str, ...]) -> None:
+@click.option(
+    "--requester", "requesters", metavar="NAME", multiple=True, help="Open another account."
+)
+def marketplace(folder: Path, **options: Any) -> None:
     """Run the self-hosted marketplace until Ctrl-C: the requester API and the worker site."""
-    from clearwinner.services import marketplace_server, run_until_interrupted
+    from clearwinner.services import MarketplaceOptions, marketplace_server, run_until_interrupted
 
-    server = marketplace_server(folder, host=host, port=port, invite=invite, tell=click.echo)
-    run_until_interrupted(server, "the marketplace")
+    serving = marketplace_server(folder, MarketplaceOptions(**options), click.echo)
+    run_until_interrupted(serving, "the marketplace")
 
 
 def crowd_options(command: Callable[..., None]) -> Callable[..., None]:

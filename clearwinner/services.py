@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from generation.study import StudyFile
 from hit_server.app import create_app as hit_app
 from hit_server.database import open_database
+from hit_server.records import now
 from hit_server.serve import Server
 from hit_server.settings import Settings
+from mturk.marketplace.accounts import Credentials, requester_named
 from mturk.marketplace.app import create_app as marketplace_app
 from mturk.marketplace.app import open_marketplace
+from mturk.marketplace.notifier import Notifier
+from mturk.marketplace.throttling import Throttle
 
 
 def database_url(file: StudyFile, settings: Settings) -> str:
@@ -35,37 +41,63 @@ def hit_server(
     )
 
 
+@dataclass(frozen=True)
+class MarketplaceOptions:
+    """How a marketplace is run."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    public_url: str | None = None
+    """Where browsers reach it, when that is not where it listens."""
+    database_url: str | None = None
+    """Of a PostgreSQL database; a SQLite file in the marketplace's folder when not given."""
+    rate: float | None = None
+    """Requests a second that each account may send; no limit when not given."""
+    invite: Sequence[str] = ()
+    """Names of workers to make sign-in links for."""
+    requesters: Sequence[str] = ()
+    """Names of requesters to open accounts for, besides the first."""
+
+
+@contextmanager
 def marketplace_server(
-    folder: Path,
-    *,
-    host: str = "127.0.0.1",
-    port: int = 0,
-    invite: Sequence[str] = (),
-    tell: Callable[[str], None] = lambda _: None,
-) -> Server:
-    """The marketplace in a folder, not started yet; tells how to reach it.
+    folder: Path, options: MarketplaceOptions, tell: Callable[[str], None]
+) -> Iterator[Server]:
+    """The marketplace in a folder, served while the block runs; tells how to reach it.
 
     Raises:
         UserError: the port is taken or the database cannot be opened.
     """
-    marketplace = open_marketplace(folder)
-    server = Server(marketplace_app(marketplace), host=host, port=port)
-    keys = marketplace.credentials
-    tell(f"export CLEARWINNER_ENDPOINT={server.url}")
+    marketplace = open_marketplace(folder, options.database_url)
+    throttle = Throttle(options.rate)
+    app = marketplace_app(marketplace, public_url=options.public_url, throttle=throttle)
+    server = Server(app, host=options.host, port=options.port)
+    url = (options.public_url or server.url).rstrip("/")
+    tell(f"export CLEARWINNER_ENDPOINT={url}")
+    _tell_keys(marketplace.credentials, tell)
+    with marketplace.sessions() as session:
+        for name in options.requesters:
+            tell(f"# requester {name}")
+            _tell_keys(requester_named(session, name), tell)
+    for name in options.invite:
+        tell(f"sign-in link of {name}: {url}{marketplace.invite(name)}")
+    tell(f"what is owed to workers: {url}/requester/")
+    with server, Notifier(marketplace.sessions, now):
+        yield server
+
+
+def _tell_keys(keys: Credentials, tell: Callable[[str], None]) -> None:
     tell(f"export AWS_ACCESS_KEY_ID={keys.access_key}")
     tell(f"export AWS_SECRET_ACCESS_KEY={keys.secret_key}")
-    for name in invite:
-        tell(f"sign-in link of {name}: {server.url}{marketplace.invite(name)}")
-    return server
 
 
-def run_until_interrupted(server: Server, what: str) -> None:
+def run_until_interrupted(serving: AbstractContextManager[Server], what: str) -> None:
     """Serve until Ctrl-C or a termination signal."""
     import click
 
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    with server:
+    with serving as server:
         click.echo(f"{what}: {server.url} (Ctrl-C stops)")
         stop.wait()

@@ -51,15 +51,19 @@ def open_engine(url: str) -> Engine:
     return engine
 
 
-def open_database(url: str) -> Engine:
-    """Open the study's database and bring it to the newest migration.
+def open_database(url: str, migrations: str = "") -> Engine:
+    """Open a database and bring it to the newest migration.
+
+    Args:
+        url: SQLAlchemy's URL.
+        migrations: the folder inside `alembic/`; the studies' own when empty.
 
     Raises:
         DatabaseProblem: it cannot be reached, is locked, or is not a database.
     """
     engine = open_engine(url)
     with explained(url), _one_at_a_time(engine):
-        command.upgrade(alembic_config(engine), "head")
+        command.upgrade(alembic_config(engine, migrations), "head")
     return engine
 
 
@@ -68,12 +72,12 @@ def session_factory(engine: Engine) -> sessionmaker[Session]:
     return sessionmaker(engine, expire_on_commit=False)
 
 
-def alembic_config(engine: Engine) -> Config:
+def alembic_config(engine: Engine, migrations: str = "") -> Config:
     """Alembic's configuration for an engine, found beside the packages or in the wheel."""
     config = Config()
     folders = (ROOT / "alembic", ROOT / "clearwinner_alembic")
     folder = next(folder for folder in folders if (folder / "env.py").exists())
-    config.set_main_option("script_location", str(folder))
+    config.set_main_option("script_location", str(folder / migrations))
     config.attributes["engine"] = engine
     return config
 

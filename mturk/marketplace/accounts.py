@@ -10,8 +10,8 @@ from decimal import Decimal
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from mturk.marketplace.ids import new_id
 from mturk.marketplace.records import Requester, Worker
-from mturk.marketplace.rules import new_id
 
 OPENING_BALANCE = Decimal("10000.00")
 
@@ -29,6 +29,14 @@ def first_requester(session: Session) -> Credentials:
     requester = session.scalar(select(Requester).order_by(Requester.id))
     if requester is None:
         return add_requester(session, "requester")
+    return Credentials(requester.access_key, requester.secret)
+
+
+def requester_named(session: Session, name: str) -> Credentials:
+    """The keys of a requester's account, which is opened when there is none of the name."""
+    requester = session.scalar(select(Requester).where(Requester.name == name))
+    if requester is None:
+        return add_requester(session, name)
     return Credentials(requester.access_key, requester.secret)
 
 

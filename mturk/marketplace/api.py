@@ -8,14 +8,17 @@ from datetime import datetime
 from typing import Any
 
 from flask import Blueprint, Response, current_app, request
+from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from mturk.marketplace.errors import ApiError, InvalidParameters, UnknownOperation
 from mturk.marketplace.operations import OPERATIONS, Call
-from mturk.marketplace.rules import settle
+from mturk.marketplace.settling import settle
 from mturk.marketplace.signatures import signed_by
+from mturk.marketplace.throttling import Throttle
 from mturk.marketplace.validation import check_request, service_model
 
+TRIES = 3
 PREFIX = "MTurkRequesterServiceV20170117."
 api = Blueprint("api", __name__)
 
@@ -23,33 +26,45 @@ api = Blueprint("api", __name__)
 @api.post("/")
 def call() -> Response:
     """Check who asks and for what, do it in one transaction, answer in JSON 1.1."""
-    sessions: sessionmaker[Session] = current_app.config["SESSIONS"]
-    clock: Callable[[], datetime] = current_app.config["CLOCK"]
     try:
-        with sessions() as session:
-            requester = signed_by(session, request)
-            name = _operation(request.headers.get("X-Amz-Target", ""))
-            values = check_request(service_model().operation_model(name), _body())
-            now = clock()
-            settle(session, now)
-            answer = OPERATIONS[name](Call(session, requester, values, now))
-            session.commit()
+        for _ in range(TRIES - 1):
+            try:
+                return _json(_answer(), 200)
+            except (IntegrityError, OperationalError):
+                # Another request was quicker: seen from after it, this one may be refused.
+                continue
+        return _json(_answer(), 200)
     except ApiError as error:
         return _json(error.body(), error.status)
-    return _json(answer, 200)
+
+
+def _answer() -> dict[str, Any]:
+    sessions: sessionmaker[Session] = current_app.config["SESSIONS"]
+    clock: Callable[[], datetime] = current_app.config["CLOCK"]
+    with sessions() as session:
+        requester = signed_by(session, request)
+        name = _operation(request.headers.get("X-Amz-Target", ""))
+        throttle: Throttle = current_app.config["THROTTLE"]
+        throttle.take(requester.access_key)
+        values = check_request(service_model().operation_model(name), _body())
+        now = clock()
+        settle(session, now)
+        # Time has passed for good, even if what is asked for is refused.
+        session.commit()
+        answer = OPERATIONS[name](Call(session, requester, values, now))
+        session.commit()
+    return answer
 
 
 def _operation(target: str) -> str:
     """The operation that a header names.
 
     Raises:
-        UnknownOperation: it is not one of the API's, or is not offered here yet.
+        UnknownOperation: it is not one of the API's.
     """
     name = target.removeprefix(PREFIX)
     if not target.startswith(PREFIX) or name not in service_model().operation_names:
         raise UnknownOperation(f"{target[:100]!r} is not an operation of this API.")
-    if name not in OPERATIONS:
-        raise UnknownOperation(f"This marketplace does not offer {name} yet.")
     return name
 
 

@@ -15,12 +15,15 @@ from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session, sessionmaker
 from werkzeug.exceptions import HTTPException
 
-from hit_server.database import explained, open_engine, session_factory
+from hit_server.database import explained, open_database, session_factory
 from hit_server.records import now
 from mturk.marketplace.accounts import Credentials, first_requester, invite_worker
 from mturk.marketplace.api import api
-from mturk.marketplace.records import MarketRecord
+from mturk.marketplace.requesters import requesters
 from mturk.marketplace.site import site
+from mturk.marketplace.tasks import tasks
+from mturk.marketplace.throttling import Throttle
+from mturk.marketplace.web import POLICY
 
 ROOT = Path(__file__).resolve().parents[2]
 KEYS_FILE = "requester.json"
@@ -41,17 +44,20 @@ class Marketplace:
             return f"/worker/sign-in/{invite_worker(session, name, masters=masters)}"
 
 
-def open_marketplace(folder: Path) -> Marketplace:
+def open_marketplace(folder: Path, url: str | None = None) -> Marketplace:
     """Open a marketplace, or begin one: its database, and its first requester's keys in a file.
 
+    Args:
+        folder: holds the keys, and the database unless a URL is given.
+        url: a PostgreSQL database, in SQLAlchemy's form.
+
     Raises:
-        DatabaseProblem: the database is locked or is not one.
+        DatabaseProblem: the database cannot be reached, is locked or is not one.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    url = f"sqlite:///{folder / 'marketplace.sqlite3'}"
-    engine = open_engine(url)
+    url = url or f"sqlite:///{folder / 'marketplace.sqlite3'}"
+    engine = open_database(url, "marketplace")
     with explained(url):
-        MarketRecord.metadata.create_all(engine)
         sessions = session_factory(engine)
         with sessions() as session:
             credentials = first_requester(session)
@@ -73,6 +79,7 @@ def create_app(
     *,
     public_url: str | None = None,
     clock: Callable[[], datetime] = now,
+    throttle: Throttle | None = None,
 ) -> Flask:
     """The application.
 
@@ -80,6 +87,7 @@ def create_app(
         marketplace: an open marketplace.
         public_url: where browsers reach it, when that is not where requests arrive.
         clock: the present; tests advance it.
+        throttle: how fast each account may send requests; no limit when not given.
     """
     app = Flask(
         __name__, template_folder=str(ROOT / "templates"), static_folder=str(ROOT / "static")
@@ -88,6 +96,7 @@ def create_app(
     app.config.update(
         SESSIONS=marketplace.sessions,
         CLOCK=clock,
+        THROTTLE=throttle or Throttle(),
         PUBLIC_URL=public_url.rstrip("/") if public_url else None,
         SESSION_COOKIE_NAME="worker",
         SESSION_COOKIE_HTTPONLY=True,
@@ -97,6 +106,8 @@ def create_app(
     )
     app.register_blueprint(api)
     app.register_blueprint(site)
+    app.register_blueprint(tasks)
+    app.register_blueprint(requesters)
     app.register_error_handler(HTTPException, _error_page)
 
     @app.get("/healthz")
@@ -110,6 +121,7 @@ def create_app(
         response.headers["X-Content-Type-Options"] = "nosniff"
         response.headers["Referrer-Policy"] = "no-referrer"
         response.headers.setdefault("Cache-Control", "no-store")
+        response.headers.setdefault("Content-Security-Policy", POLICY)
         return response
 
     return app

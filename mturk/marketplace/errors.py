@@ -41,6 +41,12 @@ class UnknownOperation(ApiError):
     kind = "UnknownOperationException"
 
 
+class Throttled(ApiError):
+    """Requests come faster than the account may send them."""
+
+    kind = "ThrottlingException"
+
+
 class NotSigned(ApiError):
     """The request's signature is missing or names nobody."""
 

@@ -1,85 +1,51 @@
-"""The worker site: sign in, find, preview, accept, work, return, submit."""
+"""The worker site's own pages: sign in, find HITs, earnings, messages, qualifications."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import zlib
 from dataclasses import dataclass
-from datetime import datetime
+from decimal import Decimal
 from typing import Any
-from urllib.parse import urlencode, urlsplit
 
-from flask import (
-    Blueprint,
-    Response,
-    abort,
-    current_app,
-    make_response,
-    redirect,
-    render_template,
-    request,
-    url_for,
-)
-from flask import (
-    session as cookie,
-)
-from lxml import etree
-from sqlalchemy import select
+from flask import Blueprint, abort, redirect, render_template, request, url_for
+from flask import session as cookie
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as AnyResponse
 
-from mturk.marketplace import rules
+from mturk.marketplace import qualifying
 from mturk.marketplace.accounts import worker_with
-from mturk.marketplace.records import HitType, MarketAssignment, MarketHit, Worker
+from mturk.marketplace.form_answers import violations
+from mturk.marketplace.forms import read_form
+from mturk.marketplace.records import (
+    Bonus,
+    HitType,
+    MarketAssignment,
+    MarketHit,
+    Message,
+    Qualification,
+    QualificationRequest,
+    QualificationType,
+    Worker,
+)
+from mturk.marketplace.refusals import WorkRefused
+from mturk.marketplace.requirements import lacking
+from mturk.marketplace.web import open_session, present, refuse_other_sites, signed_in
 
 site = Blueprint("site", __name__)
-NOT_AVAILABLE = "ASSIGNMENT_ID_NOT_AVAILABLE"
-HTML_SANDBOX = "allow-scripts allow-forms allow-popups"
 
 
 @dataclass(frozen=True)
 class Offer:
-    """A HIT as the list shows it."""
+    """HITs of one type as the list shows them."""
 
     hit: MarketHit
+    """The one of them that this worker is shown next."""
     kind: HitType
-    available: int
+    hits: int
     lacking: str | None
-
-
-def _now() -> datetime:
-    clock: Callable[[], datetime] = current_app.config["CLOCK"]
-    return clock()
-
-
-def _open() -> Session:
-    """A session on a database that is brought up to the present."""
-    session: Session = current_app.config["SESSIONS"]()
-    rules.settle(session, _now())
-    session.commit()
-    return session
-
-
-def base_url() -> str:
-    """Where browsers reach this marketplace, without a slash at the end."""
-    configured: str | None = current_app.config["PUBLIC_URL"]
-    return configured or request.host_url.rstrip("/")
-
-
-def _worker(session: Session) -> Worker:
-    worker = session.get(Worker, cookie.get("worker", 0))
-    if worker is None or cookie.get("token") != worker.token_hash[:16]:
-        abort(401, "Open the sign-in link that you were given.")
-    return worker
-
-
-def _same_origin() -> None:
-    """Refuse a write that another site's page sends with this worker's cookie."""
-    sent_by = request.headers.get("Sec-Fetch-Site")
-    origin = request.headers.get("Origin", "")
-    own = urlsplit(base_url()).netloc
-    fine = sent_by == "same-origin" if sent_by else urlsplit(origin).netloc in (own, request.host)
-    if not fine:
-        abort(403, "This form was sent from another site. Nothing was done.")
+    hidden: str | None
+    """Why it may not even be previewed."""
 
 
 @site.get("/")
@@ -91,7 +57,7 @@ def root() -> AnyResponse:
 @site.get("/worker/sign-in/<token>")
 def sign_in_page(token: str) -> str:
     """A page with a button: a link that only looks must not sign anybody in."""
-    with _open() as session:
+    with open_session() as session:
         worker = worker_with(session, token)
         if worker is None:
             abort(404, "This sign-in link is not, or no longer, valid. Ask for a new one.")
@@ -101,8 +67,8 @@ def sign_in_page(token: str) -> str:
 @site.post("/worker/sign-in/<token>")
 def sign_in(token: str) -> AnyResponse:
     """Begin a first-party session."""
-    _same_origin()
-    with _open() as session:
+    refuse_other_sites()
+    with open_session() as session:
         worker = worker_with(session, token)
         if worker is None:
             abort(404, "This sign-in link is not, or no longer, valid. Ask for a new one.")
@@ -112,184 +78,265 @@ def sign_in(token: str) -> AnyResponse:
     return redirect(url_for("site.listing"))
 
 
+@site.post("/worker/sign-out")
+def sign_out() -> AnyResponse:
+    """End the session of this browser."""
+    refuse_other_sites()
+    cookie.clear()
+    return redirect(url_for("site.signed_out"))
+
+
+@site.get("/worker/signed-out")
+def signed_out() -> str:
+    """What is shown after."""
+    text = "You are signed out. Your sign-in link brings you back."
+    return render_template("marketplace/message.html", title="Signed out", text=text)
+
+
 @site.get("/worker/")
 def listing() -> str:
     """The HITs that are open, those that this worker may accept first."""
-    with _open() as session:
-        worker = _worker(session)
-        offers = _offers(session, worker)
+    with open_session() as session:
+        worker = signed_in(session)
+        query = request.args.get("q", "")[:200]
+        found = [offer for offer in offers(session, worker) if _matches(offer.kind, query)]
         working = session.scalars(
             select(MarketAssignment).where(
                 MarketAssignment.worker_record_id == worker.id,
                 MarketAssignment.status == "Accepted",
             )
         ).all()
-        approved, rejected = rules.standing(session, worker)
-        return render_template(
-            "marketplace/list.html",
-            worker=worker,
-            offers=offers,
-            working=working,
-            approved=approved,
-            rejected=rejected,
-        )
+        return _page("list.html", session, worker, offers=found, working=working, query=query)
 
 
-def _offers(session: Session, worker: Worker) -> list[Offer]:
-    """Assignable HITs that the worker has not done, and why it may not accept some."""
-    now = _now()
-    done = select(MarketAssignment.hit_record_id).where(
-        MarketAssignment.worker_record_id == worker.id
-    )
-    hits = session.scalars(
-        select(MarketHit)
-        .where(MarketHit.disposed.is_(False), MarketHit.expires_at > now, MarketHit.id.not_in(done))
-        .order_by(MarketHit.id)
-    )
-    reasons: dict[int, str | None] = {}
-    offers = []
-    for hit in hits:
-        taken = sum(rules.counts(session, hit).values())
-        if taken >= hit.max_assignments:
-            continue
-        kind = hit.hit_type
-        if kind.id not in reasons:
-            reasons[kind.id] = rules.lacking(session, kind, worker)
-        offers.append(Offer(hit, kind, hit.max_assignments - taken, reasons[kind.id]))
-    return sorted(offers, key=lambda offer: offer.lacking is not None)
-
-
-@site.get("/worker/hits/<hit_id>")
-def preview(hit_id: str) -> str:
-    """A HIT in its frame, before it is accepted."""
-    with _open() as session:
-        worker = _worker(session)
-        hit = _hit(session, hit_id)
-        frame = _frame(hit, {"assignmentId": NOT_AVAILABLE, "hitId": hit.hit_id})
-        return render_template(
-            "marketplace/task.html",
-            hit=hit,
-            kind=hit.hit_type,
-            frame=frame,
-            assignment=None,
-            lacking=rules.lacking(session, hit.hit_type, worker),
-            seconds=hit.hit_type.duration_s,
-        )
-
-
-@site.post("/worker/hits/<hit_id>/accept")
-def accept(hit_id: str) -> AnyResponse:
-    """Take an assignment of a HIT."""
-    _same_origin()
-    with _open() as session:
-        worker = _worker(session)
-        try:
-            assignment = rules.accept(session, _hit(session, hit_id), worker, _now())
-        except rules.WorkRefused as error:
-            abort(409, str(error))
-        return redirect(url_for("site.working", assignment_id=assignment.assignment_id))
-
-
-@site.get("/worker/assignments/<assignment_id>")
-def working(assignment_id: str) -> str:
-    """An accepted HIT in its frame, with the time left."""
-    with _open() as session:
-        worker = _worker(session)
-        assignment = _own(session, worker, assignment_id)
-        hit = assignment.hit
-        values = {
-            "assignmentId": assignment.assignment_id,
-            "hitId": hit.hit_id,
-            "workerId": worker.worker_id,
-            "turkSubmitTo": base_url(),
-        }
-        left = int((assignment.deadline - _now()).total_seconds())
-        return render_template(
-            "marketplace/task.html",
-            hit=hit,
-            kind=hit.hit_type,
-            frame=_frame(hit, values),
-            assignment=assignment,
-            lacking=None,
-            seconds=left,
-        )
-
-
-@site.post("/worker/assignments/<assignment_id>/return")
-def give_back(assignment_id: str) -> AnyResponse:
-    """Return a HIT; nothing is held against the worker."""
-    _same_origin()
-    with _open() as session:
-        try:
-            rules.give_back(session, _own(session, _worker(session), assignment_id))
-        except rules.WorkRefused as error:
-            abort(409, str(error))
+@site.get("/worker/groups/<group_id>/next")
+def next_hit(group_id: str) -> AnyResponse:
+    """The next HIT of a kind that this worker can do; the list where there is none."""
+    with open_session() as session:
+        worker = signed_in(session)
+        for offer in offers(session, worker):
+            if offer.kind.group_id == group_id and offer.lacking is None:
+                return redirect(url_for("tasks.preview", hit_id=offer.hit.hit_id))
     return redirect(url_for("site.listing"))
 
 
-@site.route("/mturk/externalSubmit", methods=["GET", "POST"])
-def external_submit() -> AnyResponse:
-    """Take the form of a task.
-
-    It comes from another site's frame without a cookie: the assignment's long random id is what
-    allows it.
-    """
-    values = request.values.to_dict(flat=False)
-    fields = {name: "|".join(texts) for name, texts in values.items()}
-    assignment_id = fields.pop("assignmentId", "")
-    with _open() as session:
-        try:
-            rules.submit(session, assignment_id, fields, _now())
-        except rules.WorkRefused as error:
-            abort(400, str(error))
-    return make_response(render_template("marketplace/submitted.html"))
-
-
-@site.get("/task/<hit_id>")
-def html_task(hit_id: str) -> Response:
-    """The page of an HTMLQuestion. It is a requester's: it gets an origin of its own."""
-    with _open() as session:
-        hit = _hit(session, hit_id)
-        content = _question(hit).findtext("{*}HTMLContent")
-    if content is None:
-        abort(404, "This HIT's task is on another server.")
-    response = Response(content, mimetype="text/html")
-    response.headers["Content-Security-Policy"] = f"sandbox {HTML_SANDBOX}"
-    return response
-
-
-def _hit(session: Session, hit_id: str) -> MarketHit:
-    hit = session.scalar(
-        select(MarketHit).where(MarketHit.hit_id == hit_id, MarketHit.disposed.is_(False))
+def offers(session: Session, worker: Worker) -> list[Offer]:
+    """Assignable HITs that the worker has not done, a line for each type."""
+    now = present()
+    done = select(MarketAssignment.hit_record_id).where(
+        MarketAssignment.worker_record_id == worker.id
     )
-    if hit is None:
-        abort(404, "There is no such HIT.")
-    return hit
+    taken = (
+        select(func.count(MarketAssignment.id))
+        .where(MarketAssignment.hit_record_id == MarketHit.id)
+        .correlate(MarketHit)
+        .scalar_subquery()
+    )
+    open_hits = select(MarketHit.id, MarketHit.type_record_id).where(
+        MarketHit.disposed.is_(False),
+        MarketHit.expires_at > now,
+        MarketHit.id.not_in(done),
+        taken < MarketHit.max_assignments,
+    )
+    by_type: dict[int, list[int]] = {}
+    for hit_id, type_id in session.execute(open_hits.order_by(MarketHit.id)):
+        by_type.setdefault(type_id, []).append(hit_id)
+    found = []
+    for type_id, hit_ids in by_type.items():
+        kind = session.get_one(HitType, type_id)
+        if lacking(session, kind, worker, "discover"):
+            continue
+        # Each worker meets a group's HITs in an order of its own: what everybody did first or
+        # last would be judged by fresh or tired eyes only.
+        first = min(hit_ids, key=lambda hit_id: zlib.crc32(f"{worker.id}|{hit_id}".encode()))
+        reasons = [lacking(session, kind, worker, action) for action in ("accept", "preview")]
+        hit = session.get_one(MarketHit, first)
+        found.append(Offer(hit, kind, len(hit_ids), reasons[0], reasons[1]))
+    return sorted(found, key=lambda offer: offer.lacking is not None)
 
 
-def _own(session: Session, worker: Worker, assignment_id: str) -> MarketAssignment:
-    assignment = session.scalar(
-        select(MarketAssignment).where(
-            MarketAssignment.assignment_id == assignment_id,
-            MarketAssignment.worker_record_id == worker.id,
+@site.get("/worker/earnings")
+def earnings() -> str:
+    """What a worker did, what came of it, and what was earned."""
+    with open_session() as session:
+        worker = signed_in(session)
+        done = session.scalars(
+            select(MarketAssignment)
+            .where(
+                MarketAssignment.worker_record_id == worker.id,
+                MarketAssignment.status != "Accepted",
+            )
+            .order_by(MarketAssignment.id.desc())
+        ).all()
+        bonuses = session.scalars(
+            select(Bonus)
+            .join(MarketAssignment)
+            .where(MarketAssignment.worker_record_id == worker.id)
+            .order_by(Bonus.id.desc())
+        ).all()
+        sums = {
+            status: sum(
+                (each.hit.hit_type.reward for each in done if each.status == status), Decimal(0)
+            )
+            for status in ("Approved", "Submitted")
+        }
+        given = sum((bonus.amount for bonus in bonuses), Decimal(0))
+        return _page(
+            "earnings.html",
+            session,
+            worker,
+            done=done[:500],
+            bonuses=bonuses,
+            sums=sums,
+            given=given,
+        )
+
+
+@site.get("/worker/messages")
+def messages() -> str:
+    """What requesters wrote."""
+    with open_session() as session:
+        worker = signed_in(session)
+        found = session.scalars(
+            select(Message)
+            .where(Message.worker_record_id == worker.id)
+            .order_by(Message.id.desc())
+            .limit(200)
+        ).all()
+        new = {message.id for message in found if not message.read}
+        for message in found:
+            message.read = True
+        session.commit()
+        return _page("messages.html", session, worker, messages=found, new=new)
+
+
+@site.get("/worker/qualifications")
+def qualifications() -> str:
+    """What a worker has, has asked for, and can ask for."""
+    with open_session() as session:
+        worker = signed_in(session)
+        held = session.scalars(
+            select(Qualification).where(
+                Qualification.worker_record_id == worker.id, Qualification.granted
+            )
+        ).all()
+        asked = session.scalars(
+            select(QualificationRequest).where(
+                QualificationRequest.worker_record_id == worker.id,
+                QualificationRequest.status.in_(("Taking", "Pending")),
+            )
+        ).all()
+        busy = {each.type_record_id for each in held} | {each.type_record_id for each in asked}
+        kinds = session.scalars(
+            select(QualificationType).where(QualificationType.active).limit(200)
+        ).all()
+        return _page(
+            "qualifications.html",
+            session,
+            worker,
+            held=held,
+            asked=asked,
+            kinds=[kind for kind in kinds if kind.id not in busy],
+        )
+
+
+@site.post("/worker/qualifications/<type_id>/request")
+def request_qualification(type_id: str) -> AnyResponse:
+    """Ask for a qualification; its test begins if it has one."""
+    refuse_other_sites()
+    with open_session() as session:
+        worker = signed_in(session)
+        kind = session.scalar(select(QualificationType).where(QualificationType.type_id == type_id))
+        if kind is None:
+            abort(404, "There is no such qualification.")
+        try:
+            asked = qualifying.ask(session, kind, worker, present())
+        except WorkRefused as error:
+            abort(409, str(error))
+        session.commit()
+        if asked.status == "Taking":
+            return redirect(url_for("site.test", request_id=asked.request_id))
+    return redirect(url_for("site.qualifications"))
+
+
+@site.get("/worker/tests/<request_id>")
+def test(request_id: str) -> str:
+    """A qualification's test, with the time left."""
+    with open_session() as session:
+        worker = signed_in(session)
+        return _test_page(session, worker, _own_test(session, worker, request_id), [], {})
+
+
+@site.post("/worker/tests/<request_id>")
+def answer_test(request_id: str) -> AnyResponse | tuple[str, int]:
+    """Take the answers to a test; what is missing is said, and nothing lost."""
+    refuse_other_sites()
+    with open_session() as session:
+        worker = signed_in(session)
+        asked = _own_test(session, worker, request_id)
+        fields = form_fields()
+        wrong = violations(read_form(asked.test or ""), fields)
+        if wrong:
+            return _test_page(session, worker, asked, wrong, fields), 422
+        qualifying.answer_test(session, asked, fields, present())
+        session.commit()
+    return redirect(url_for("site.qualifications"))
+
+
+def form_fields() -> dict[str, str]:
+    """A form's fields; several answers to one question are joined by "|"."""
+    return {name: "|".join(texts) for name, texts in request.form.to_dict(flat=False).items()}
+
+
+def _test_page(
+    session: Session,
+    worker: Worker,
+    asked: QualificationRequest,
+    wrong: list[str],
+    fields: dict[str, str],
+) -> str:
+    gone = (present() - asked.begun_at).total_seconds()
+    return _page(
+        "test.html",
+        session,
+        worker,
+        asked=asked,
+        form=read_form(asked.test or ""),
+        wrong=wrong,
+        fields=fields,
+        seconds=max(0, int((asked.kind.test_duration_s or 0) - gone)),
+    )
+
+
+def _own_test(session: Session, worker: Worker, request_id: str) -> QualificationRequest:
+    asked = session.scalar(
+        select(QualificationRequest).where(
+            QualificationRequest.request_id == request_id,
+            QualificationRequest.worker_record_id == worker.id,
+            QualificationRequest.status == "Taking",
         )
     )
-    if assignment is None or assignment.status != "Accepted":
-        abort(404, "You hold no such assignment: it was returned, submitted, or its time is over.")
-    return assignment
+    if asked is None:
+        abort(404, "You take no such test: it was sent, or its time is over.")
+    return asked
 
 
-def _question(hit: MarketHit) -> Any:
-    parser = etree.XMLParser(resolve_entities=False, no_network=True)
-    return etree.fromstring(hit.question.encode(), parser)
+def _matches(kind: HitType, query: str) -> bool:
+    text = f"{kind.title} {kind.description} {kind.keywords}".lower()
+    return all(word in text for word in query.lower().split())
 
 
-def _frame(hit: MarketHit, values: dict[str, str]) -> dict[str, Any]:
-    """The frame's address, height and sandbox."""
-    root = _question(hit)
-    external = root.findtext("{*}ExternalURL")
-    height = int((root.findtext("{*}FrameHeight") or "0").strip() or 0)
-    url = external.strip() if external else url_for("site.html_task", hit_id=hit.hit_id)
-    joint = "&" if urlsplit(url).query else "?"
-    sandbox = None if external else HTML_SANDBOX
-    return {"url": f"{url}{joint}{urlencode(values)}", "height": height, "sandbox": sandbox}
+def _page(name: str, session: Session, worker: Worker, **values: Any) -> str:
+    approved, rejected = qualifying.standing(session, worker)
+    unread = session.scalar(
+        select(func.count()).where(Message.worker_record_id == worker.id, Message.read.is_(False))
+    )
+    return render_template(
+        f"marketplace/{name}",
+        worker=worker,
+        approved=approved,
+        rejected=rejected,
+        unread=unread,
+        now=present(),
+        **values,
+    )

@@ -1,6 +1,8 @@
 """A running marketplace and a boto3 client that signs for its first requester."""
 
+import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +13,7 @@ import httpx
 import pytest
 from botocore.config import Config
 from lxml import html
+from sqlalchemy import create_engine, make_url, text
 
 from hit_server.serve import Server
 from mturk.marketplace.app import Marketplace, create_app, open_marketplace
@@ -74,6 +77,9 @@ class Person:
         source = html.fromstring(page.text).xpath("string(//iframe/@src)")
         return dict(httpx.URL(str(source)).params)
 
+    def worker_id(self, hit_id: str) -> str:
+        return self.frame(hit_id)["workerId"]
+
     def submit(self, hit_id: str, **fields: str) -> str:
         """Do a HIT; its assignment's id."""
         frame = self.frame(hit_id)
@@ -83,13 +89,36 @@ class Person:
         return frame["assignmentId"]
 
 
-@pytest.fixture
-def market(tmp_path: Path) -> Iterator[Market]:
-    marketplace = open_marketplace(tmp_path / "market")
+@contextmanager
+def running(folder: Path, url: str | None = None) -> Iterator[Market]:
+    """A marketplace on a database, served over HTTP."""
+    marketplace = open_marketplace(folder, url)
     clock = Clock()
     with Server(create_app(marketplace, clock=clock)) as server:
         yield Market(marketplace, server.url, clock)
     marketplace.engine.dispose()
+
+
+@pytest.fixture
+def market(tmp_path: Path) -> Iterator[Market]:
+    with running(tmp_path / "market") as market:
+        yield market
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def any_market(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Market]:
+    """The same on SQLite and on a PostgreSQL database of its own."""
+    url = None
+    if request.param == "postgresql":
+        server = make_url(request.getfixturevalue("postgres_url"))
+        name = f"market_{uuid.uuid4().hex[:12]}"
+        admin = create_engine(server, isolation_level="AUTOCOMMIT")
+        with admin.connect() as connection:
+            connection.execute(text(f"CREATE DATABASE {name}"))
+        admin.dispose()
+        url = server.set(database=name).render_as_string(hide_password=False)
+    with running(tmp_path / "market", url) as market:
+        yield market
 
 
 @pytest.fixture

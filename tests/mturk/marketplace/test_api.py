@@ -212,13 +212,6 @@ def test_requesters_see_their_own_hits_alone(market: Market, new_hit: NewHit) ->
     assert refusal(stranger.get_hit, HITId=hit_id)["TurkErrorCode"].endswith("HITDoesNotExist")
 
 
-def test_operations_not_offered_yet_say_so(client: Any) -> None:
-    missing = refusal(client.list_worker_blocks)
-    assert missing["Error"]["Code"] == "UnknownOperationException"
-    assert "does not offer ListWorkerBlocks yet" in missing["Error"]["Message"]
-    assert "CreateHIT" in OPERATIONS
-
-
 def test_a_restart_keeps_everything(tmp_path: Path) -> None:
     hit_ids = []
     for _ in range(2):
