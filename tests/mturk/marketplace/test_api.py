@@ -1,6 +1,5 @@
 """Unmodified boto3 against the marketplace over HTTP."""
 
-import json
 import threading
 from decimal import Decimal
 from pathlib import Path
@@ -10,14 +9,11 @@ import boto3
 import httpx
 import pytest
 from botocore.exceptions import ClientError
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from hit_server.serve import Server
 from mturk.answers import decode_answers
 from mturk.marketplace.accounts import add_requester
 from mturk.marketplace.app import create_app, open_marketplace
-from mturk.marketplace.operations import OPERATIONS
 from mturk.qualifications import APPROVED_PERCENT, MASTERS_PRODUCTION
 from tests.mturk.conftest import Market, NewHit, hit_values
 
@@ -249,37 +245,6 @@ def test_twenty_workers_at_once_share_five_assignments(
         thread.join()
     assert (answers.count(302), answers.count(409)) == (5, 15)
     assert client.get_hit(HITId=hit_id)["HIT"]["NumberOfAssignmentsAvailable"] == 0
-
-
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner),
-    max_leaves=6,
-)
-members = st.sampled_from([*hit_values(), "HITId", "NextToken", "MaxResults", "ExpireAt"])
-
-
-@settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given(
-    st.sampled_from(sorted(OPERATIONS)),
-    st.dictionaries(members, json_values, max_size=6) | json_values,
-)
-def test_no_body_makes_the_server_fail(market: Market, name: str, body: Any) -> None:
-    from botocore.auth import SigV4Auth
-    from botocore.awsrequest import AWSRequest
-    from botocore.credentials import Credentials
-
-    keys = market.marketplace.credentials
-    headers = {"X-Amz-Target": f"MTurkRequesterServiceV20170117.{name}"}
-    content = json.dumps(body).encode()
-    signed = AWSRequest("POST", market.url + "/", headers=headers, data=content)
-    SigV4Auth(Credentials(keys.access_key, keys.secret_key), "mturk-requester", "x").add_auth(
-        signed
-    )
-    answer = httpx.post(market.url + "/", content=content, headers=dict(signed.headers))
-    assert answer.status_code in (200, 400), answer.text
 
 
 def test_only_those_who_qualify_may_accept(market: Market, new_hit: NewHit) -> None:

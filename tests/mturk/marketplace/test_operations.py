@@ -17,6 +17,7 @@ from mturk.marketplace.validation import service_model
 from mturk.qualifications import ADULT, APPROVED_HITS, LOCALE, MASTERS_SANDBOX
 from tests.mturk.conftest import Market, NewHit, hit_values
 from tests.mturk.marketplace.forms import ANSWER_KEY, QUESTION_FORM
+from tests.mturk.marketplace.malformed import storm
 
 
 def refused(call: Any, **values: Any) -> str:
@@ -427,3 +428,10 @@ def test_signatures_of_any_region_are_checked(market: Market) -> None:
 
 def test_migrations_make_exactly_the_records(any_market: Market) -> None:
     command.check(alembic_config(any_market.marketplace.engine, "marketplace"))
+
+
+@pytest.mark.slow
+def test_malformed_requests_get_known_answers_and_lose_nothing(any_market: Market) -> None:
+    answers = storm(any_market, 1500)
+    assert set(answers) == {200, 400}
+    assert answers[200] > 100
