@@ -190,13 +190,18 @@ def _confirm_amount(amount: str) -> None:
 
 @main.command()
 @crowd_options
-def status(study: Path, endpoint: str | None, kind: str | None) -> None:
+@click.option("--watch", is_flag=True, help="Show it again and again until Ctrl-C.")
+@click.option("--every", default=10.0, show_default=True, help="Seconds between two looks.")
+def status(study: Path, endpoint: str | None, kind: str | None, watch: bool, every: float) -> None:
     """Say how far a study is: HITs, assignments, votes, cost."""
     from clearwinner.crowd import open_crowd
-    from clearwinner.output import print_status
+    from clearwinner.output import print_status, watch_status
 
     with open_crowd(study, endpoint=endpoint, kind=kind) as crowd:
-        print_status(crowd.status())
+        if watch:
+            watch_status(crowd.status, every)
+        else:
+            print_status(crowd.status())
 
 
 @main.command()
@@ -224,6 +229,117 @@ def approve(study: Path, endpoint: str | None, kind: str | None, yes: bool) -> N
             raise UserError("Nothing was approved. Say yes, or give --yes.")
         approved = crowd.approve()
     click.echo(f"{approved.approved} approved, {approved.already} were before.")
+
+
+@main.command()
+@crowd_options
+@click.option("--reject", "rejected", metavar="ASSIGNMENT", multiple=True, help="Reject this one.")
+@click.option("--reason", help="Why, in words that the worker reads; needed to reject.")
+def review(
+    study: Path,
+    endpoint: str | None,
+    kind: str | None,
+    rejected: tuple[str, ...],
+    reason: str | None,
+) -> None:
+    """Show assignments that look careless; reject those that are named, with a reason."""
+    from clearwinner.crowd import open_crowd
+    from clearwinner.output import print_flags
+
+    if rejected and not (reason or "").strip():
+        raise UserError("--reject needs --reason: the worker reads it, and loses the reward.")
+    with open_crowd(study, endpoint=endpoint, kind=kind) as crowd:
+        if rejected:
+            click.echo(f"{crowd.reject(rejected, reason or '')} rejected.")
+        else:
+            print_flags(crowd.flags())
+
+
+@main.command()
+@crowd_options
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--yes", is_flag=True, help="Pay without asking.")
+def bonus(study: Path, file: Path, endpoint: str | None, kind: str | None, yes: bool) -> None:
+    """Pay the bonuses of a CSV FILE (assignment_id, amount_usd, reason), each once."""
+    from clearwinner.crowd import open_crowd
+    from mturk.bonuses import bonus_cost, read_bonuses
+
+    rows = read_bonuses(file)
+    with open_crowd(study, endpoint=endpoint, kind=kind) as crowd:
+        wanted = crowd.unpaid(rows)
+        total = bonus_cost(wanted).total
+        click.echo(f"{len(wanted)} of {len(rows)} bonuses are unpaid: ${total} with fees.")
+        if not wanted:
+            return
+        if kind == "production":
+            _confirm_amount(str(total))
+        elif not yes and not click.confirm("Pay them?"):
+            raise UserError("Nothing was paid. Say yes, or give --yes.")
+        paid = crowd.pay_bonuses(rows)
+    click.echo(f"{paid.paid} paid, {paid.already} were before.")
+
+
+@main.command()
+@crowd_options
+@click.option("--yes", is_flag=True, help="Extend without asking.")
+def extend(study: Path, endpoint: str | None, kind: str | None, yes: bool) -> None:
+    """Ask again for votes that comparisons lost: expired, unreadable or rejected ones."""
+    from clearwinner.crowd import open_crowd
+    from mturk.topup import extend_cost
+
+    with open_crowd(study, endpoint=endpoint, kind=kind) as crowd:
+        wanted = crowd.lacks()
+        number = sum(lack.missing for lack in wanted)
+        total = extend_cost(crowd.crowd, wanted).total
+        click.echo(f"{len(wanted)} HITs lack {number} assignments: at most ${total} with fees.")
+        if not wanted:
+            return
+        if kind == "production":
+            _confirm_amount(str(total))
+        elif not yes and not click.confirm("Ask for them?"):
+            raise UserError("Nothing was extended. Say yes, or give --yes.")
+        extended = crowd.extend()
+    click.echo(f"{extended.assignments} assignments asked for on {extended.hits} HITs.")
+
+
+@main.command()
+@crowd_options
+@click.option("--yes", is_flag=True, help="Close without asking.")
+def close(study: Path, endpoint: str | None, kind: str | None, yes: bool) -> None:
+    """End a study's HITs now, and delete those whose work is all reviewed."""
+    from clearwinner.crowd import open_crowd
+
+    with open_crowd(study, endpoint=endpoint, kind=kind) as crowd:
+        if not yes and not click.confirm("Offer the study's HITs no more?"):
+            raise UserError("Nothing was closed. Say yes, or give --yes.")
+        closed = crowd.close()
+    click.echo(
+        f"{closed.expired} ended, {closed.deleted} deleted, {closed.kept} kept: they have work "
+        "under way or not reviewed."
+    )
+
+
+@main.command()
+@crowd_options
+@click.option("--subject", required=True)
+@click.option("--text", required=True)
+@click.option("--worker", "workers", metavar="ID", multiple=True, help="All when none is named.")
+def message(
+    study: Path,
+    endpoint: str | None,
+    kind: str | None,
+    subject: str,
+    text: str,
+    workers: tuple[str, ...],
+) -> None:
+    """Write to the workers of a study, once each."""
+    from clearwinner.crowd import open_crowd
+
+    with open_crowd(study, endpoint=endpoint, kind=kind) as crowd:
+        sent = crowd.message(subject, text, workers)
+    click.echo(f"{sent.sent} sent, {sent.before} had it before.")
+    for reason in sent.failed:
+        click.echo(f"not sent: {reason}", err=True)
 
 
 @main.command()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from hit_server.database import explained, open_database, session_factory
 from hit_server.records import StudyRecord
 from hit_server.settings import Settings
 from hit_server.store import register_study, study_named
+from mturk.bonuses import BonusRow, Paid, pay_bonuses, unpaid
 from mturk.client import AMAZON, Endpoint, Kind, connect
 from mturk.client import explained as crowd_explained
 from mturk.collect import Collected, collect
@@ -25,8 +26,10 @@ from mturk.crowd import Crowd
 from mturk.launch import Launched, LaunchPlan, Progress, Publisher, launch, plan_launch
 from mturk.marketplace.accounts import Credentials
 from mturk.marketplace.app import read_keys
-from mturk.review import Approved, approve
+from mturk.messages import Sent, message
+from mturk.review import Approved, Flag, approve, flags, reject
 from mturk.status import StudyStatus, status
+from mturk.topup import Closed, Extended, Lack, close, extend, lacks
 
 if TYPE_CHECKING:
     from mypy_boto3_mturk import MTurkClient
@@ -98,6 +101,70 @@ class OpenCrowd:
         """Approve what was collected."""
         with self._released():
             return approve(self.session, self.study, self.client, self.endpoint, progress=progress)
+
+    def flags(self) -> list[Flag]:
+        """What the review rules point at."""
+        with self._released():
+            return flags(self.session, self.study, self.crowd.review)
+
+    def reject(self, assignments: Sequence[str], reason: str) -> int:
+        """Reject named assignments."""
+        with self._released():
+            return reject(
+                self.session,
+                self.study,
+                self.client,
+                self.endpoint,
+                assignments=assignments,
+                reason=reason,
+            )
+
+    def unpaid(self, rows: Sequence[BonusRow]) -> list[BonusRow]:
+        """Bonuses that were not paid yet."""
+        with self._released():
+            return unpaid(self.session, self.study, self.endpoint, rows)
+
+    def pay_bonuses(self, rows: Sequence[BonusRow], progress: Progress | None = None) -> Paid:
+        """Pay bonuses, each once."""
+        with self._released():
+            return pay_bonuses(
+                self.session, self.study, self.client, self.endpoint, rows, progress=progress
+            )
+
+    def lacks(self) -> list[Lack]:
+        """HITs that are over and lack votes."""
+        with self._released():
+            return lacks(self.session, self.study, self.crowd, self.client, self.endpoint)
+
+    def extend(self, progress: Progress | None = None) -> Extended:
+        """Ask for the votes that are lacking."""
+        with self._released():
+            return extend(
+                self.session,
+                self.study,
+                self.crowd,
+                self.client,
+                self.endpoint,
+                progress=progress,
+            )
+
+    def close(self, progress: Progress | None = None) -> Closed:
+        """End the HITs; delete those that are reviewed."""
+        with self._released():
+            return close(self.session, self.study, self.client, self.endpoint, progress=progress)
+
+    def message(self, subject: str, text: str, workers: Sequence[str]) -> Sent:
+        """Write to workers, once each."""
+        with self._released():
+            return message(
+                self.session,
+                self.study,
+                self.client,
+                self.endpoint,
+                subject=subject,
+                text=text,
+                workers=workers,
+            )
 
 
 @contextmanager

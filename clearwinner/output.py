@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from clearwinner.plan import StudyPlan
     from generation.estimate import Estimate
     from mturk.launch import LaunchPlan
+    from mturk.review import Flag
     from mturk.status import StudyStatus
 
 Advance = Callable[[int, int], None]
@@ -75,12 +77,57 @@ def print_launch_plan(plan: LaunchPlan) -> None:
 
 def print_status(status: StudyStatus) -> None:
     """Print how far a study is: the fields of its status, one a row."""
+    Console().print(_status_table(status))
+
+
+def watch_status(look: Callable[[], StudyStatus], every: float) -> None:
+    """Show a study's status until Ctrl-C, with the time that the votes so far foretell."""
+    from rich.live import Live
+
+    first = look()
+    began = time.monotonic()
+    with Live(_status_table(first), console=Console(), auto_refresh=False) as live:
+        while True:
+            try:
+                time.sleep(every)
+                status = look()
+            except KeyboardInterrupt:
+                return
+            table = _status_table(status)
+            table.add_row("time left", _time_left(first, status, time.monotonic() - began))
+            live.update(table, refresh=True)
+
+
+def _status_table(status: StudyStatus) -> Table:
     from dataclasses import asdict
 
     table = _facts("Status")
     for name, value in asdict(status).items():
         table.add_row(name.replace("_usd", ", $").replace("_", " "), f"{value}")
+    return table
+
+
+def _time_left(first: StudyStatus, status: StudyStatus, seconds: float) -> str:
+    """From the pace at which open places were taken since the first look."""
+    left = status.crowd_available + status.crowd_pending
+    taken = first.crowd_available + first.crowd_pending - left
+    if not left:
+        return "none: everything was submitted"
+    if taken <= 0:
+        return "unknown: nothing was submitted since the first look"
+    return f"about {timedelta(seconds=round(left * seconds / taken))}"
+
+
+def print_flags(flags: Sequence[Flag]) -> None:
+    """Print assignments that look careless."""
+    if not flags:
+        Console().print("Nothing looks careless.")
+        return
+    table = Table("assignment", "worker", "status", "why")
+    for flag in flags:
+        table.add_row(flag.assignment_id, flag.worker_id, flag.status, "; ".join(flag.reasons))
     Console().print(table)
+    Console().print("Disagreement is no fault. To reject: --reject ASSIGNMENT --reason TEXT")
 
 
 @contextmanager

@@ -191,3 +191,27 @@ class Vote(Record):
 
     assignment: Mapped[Assignment] = relationship(back_populates="votes")
     comparison: Mapped[Comparison] = relationship()
+
+
+class Intent(Record):
+    """Something that the crowd is asked to do once: written down before, settled after.
+
+    HITs and reviews of assignments have records of their own; these are bonuses, top-ups and
+    messages.
+    """
+
+    __tablename__ = "intents"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study_id: Mapped[int] = mapped_column(ForeignKey("studies.id"), index=True)
+    endpoint: Mapped[str] = mapped_column(String(255))
+    kind: Mapped[str] = mapped_column(String(16))
+    """bonus, extend or message."""
+    token: Mapped[str] = mapped_column(String(64), unique=True)
+    """Made of what is asked for: the same at every try, and UniqueRequestToken where one is."""
+    subject: Mapped[str] = mapped_column(String(64))
+    """The assignment, HIT or worker that it is about."""
+    detail: Mapped[dict[str, Any]]
+    intended_at: Mapped[datetime] = mapped_column(default=now)
+    settled_at: Mapped[datetime | None]
+    outcome: Mapped[str | None] = mapped_column(Text)

@@ -23,6 +23,17 @@ def _quoted(value: Any) -> Any:
 Dollars = Annotated[Decimal, BeforeValidator(_quoted), Field(ge=0, decimal_places=2)]
 
 
+class ReviewRules(Table):
+    """`[crowd.review]`: what `clearwinner review` points at. It decides nothing."""
+
+    min_seconds: float = Field(default=2.0, ge=0)
+    """Answers that came quicker."""
+    same_side_votes: int = Field(default=10, ge=2)
+    """Votes that a worker must have given before its side is looked at."""
+    same_side_share: float = Field(default=0.95, gt=0, le=1)
+    """Share of a worker's votes for one place, or for "no clear winner"."""
+
+
 class Crowd(Table):
     """`[crowd]`."""
 
@@ -41,3 +52,4 @@ class Crowd(Table):
     lifetime_s: int = Field(default=604_800, ge=30, le=YEAR_S)
     duration_s: int = Field(default=600, ge=30, le=YEAR_S)
     auto_approval_s: int = Field(default=259_200, ge=0, le=MONTH_S)
+    review: ReviewRules = ReviewRules()

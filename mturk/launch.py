@@ -7,8 +7,7 @@ annotation for ever.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -19,11 +18,13 @@ from sqlalchemy.orm import Session
 
 from generation.study import UserError
 from hit_server.hits import Hits
+from hit_server.intents import token_of
 from hit_server.records import Comparison, Hit, StudyRecord, now
 from hit_server.store import hits_of, intend_hit, settle_hit, unpublished
 from mturk.client import Endpoint, existing_hit, explained
 from mturk.costs import Cost, cost
 from mturk.crowd import Crowd
+from mturk.in_flight import in_flight
 from mturk.qualifications import requirements
 from mturk.questions import external_question
 
@@ -166,37 +167,61 @@ def launch(
         open_intents = hits_of(session, study, settled=False)
         session.commit()
         lost = _by_annotation(client) if open_intents else {}
-        found = 0
-        for hit in open_intents:
-            found += _settle(session, publisher, hit, hit_type, lost)
-        comparisons = unpublished(session, study)
-        for number, comparison in enumerate(comparisons, 1):
-            token = request_token(study, comparison, publisher.endpoint)
-            hit = intend_hit(session, comparison, publisher.endpoint.url, token)
-            found += _settle(session, publisher, hit, hit_type, {})
-            if progress:
-                progress(number, len(comparisons))
-    return Launched(plan.to_publish - found, found)
+        made = _Made(session, publisher, hit_type, lost, plan.to_publish, progress)
+        in_flight(made.wanted(study, open_intents), made.ask, made.settle)
+    return Launched(plan.to_publish - made.found, made.found)
+
+
+@dataclass
+class _Made:
+    """The HITs of a launch: asked for in threads, written down in one."""
+
+    session: Session
+    publisher: Publisher
+    hit_type: str
+    lost: Mapping[str, str]
+    """HITs that the crowd has, by annotation."""
+    total: int
+    progress: Progress | None
+    done: int = 0
+    found: int = 0
+
+    def wanted(self, study: StudyRecord, intended: list[Hit]) -> Iterator[_Wanted]:
+        """What an earlier run had asked for, then the rest, each written down before."""
+        for hit in intended:
+            yield _Wanted(hit, hit.token, hit.comparison.public_id)
+        endpoint = self.publisher.endpoint
+        for comparison in unpublished(self.session, study):
+            token = request_token(study, comparison, endpoint)
+            hit = intend_hit(self.session, comparison, endpoint.url, token)
+            yield _Wanted(hit, token, comparison.public_id)
+
+    def ask(self, wanted: _Wanted) -> tuple[str, bool]:
+        """Ask the crowd, unless it is known to have made the HIT."""
+        if wanted.token in self.lost:
+            return self.lost[wanted.token], True
+        return self.publisher.publish(wanted.token, wanted.public_id, self.hit_type)
+
+    def settle(self, wanted: _Wanted, answer: tuple[str, bool]) -> None:
+        """Give an intended HIT its id."""
+        hit_id, existed = answer
+        settle_hit(self.session, wanted.hit, hit_id, now())
+        self.found += existed
+        self.done += 1
+        if self.progress:
+            self.progress(self.done, self.total)
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    hit: Hit
+    token: str
+    public_id: str
 
 
 def request_token(study: StudyRecord, comparison: Comparison, endpoint: Endpoint) -> str:
     """The token of a comparison's HIT: the same at every try, at most 64 characters."""
-    text = "\x1f".join([study.name, comparison.public_id, endpoint.url])
-    return f"cw-{hashlib.sha256(text.encode()).hexdigest()[:48]}"
-
-
-def _settle(
-    session: Session, publisher: Publisher, hit: Hit, hit_type: str, lost: Mapping[str, str]
-) -> bool:
-    """Give an intended HIT its id; True when it had been made before."""
-    if hit.token in lost:
-        settle_hit(session, hit, lost[hit.token], now())
-        return True
-    public_id = hit.comparison.public_id
-    session.commit()
-    hit_id, existed = publisher.publish(hit.token, public_id, hit_type)
-    settle_hit(session, hit, hit_id, now())
-    return existed
+    return token_of(study.name, comparison.public_id, endpoint.url)
 
 
 def _by_annotation(client: MTurkClient) -> dict[str, str]:

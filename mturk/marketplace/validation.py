@@ -69,7 +69,7 @@ def check_request(operation: OperationModel, values: Any) -> dict[str, Any]:
         return {}
     try:
         report = ParamValidator().validate(values, shape)
-    except (ValueError, OverflowError, OSError, TypeError) as error:
+    except (ValueError, OverflowError, OSError, TypeError, RuntimeError) as error:
         raise InvalidParameters(f"A value cannot be read: {error}") from None
     if report.has_errors():
         raise InvalidParameters(report.generate_report())

@@ -223,12 +223,9 @@ def dies(step: str, points: list[str]) -> Callable[[Steps], None]:
 
 @pytest.mark.slow
 def test_launch_killed_before_and_after_requests_makes_each_hit_once(steps: Steps) -> None:
-    points = [
-        "before CreateHITWithHITType 1",
-        "after CreateHITWithHITType 1",
-        "after CreateHITWithHITType 1",
-        "before CreateHITType 1",
-    ]
+    # Requests are in flight side by side: one run may have asked for all three HITs.
+    points = ["before CreateHITType 1", "before CreateHITWithHITType 1"]
+    points += ["after CreateHITWithHITType 1"]
     dies("launch", points)(steps)
     listed = steps.client.list_hits(MaxResults=100)["HITs"]
     assert len(listed) == 3
@@ -242,7 +239,9 @@ def test_a_lost_answer_is_found_by_annotation_when_tokens_are_forgotten(steps: S
     killed = steps.command("launch", die="after CreateHITWithHITType 1")
     assert killed.returncode == -signal.SIGKILL
     steps.market.clock.advance(hours=30)
-    assert steps.launch() == Launched(2, 1)
+    launched = steps.launch()
+    assert launched.found >= 1
+    assert launched.published + launched.found == 3
     assert len(steps.client.list_hits(MaxResults=100)["HITs"]) == 3
 
 
