@@ -18,6 +18,7 @@ from sqlalchemy import create_engine, make_url, text
 from hit_server.serve import Server
 from mturk.marketplace.app import Marketplace, create_app, open_marketplace
 from mturk.questions import external_question
+from tests.conftest import scratch_study
 
 
 @dataclass
@@ -151,3 +152,14 @@ def hit_values(**changes: Any) -> dict[str, Any]:
         "Question": external_question("https://example.org/task?x=1&y=2"),
     }
     return values | changes
+
+
+@pytest.fixture
+def steps(tmp_path: Path, market: Market) -> Iterator[Any]:
+    # It needs this module's classes.
+    from tests.mturk.steps import Steps
+
+    found = Steps(scratch_study(tmp_path), market)
+    yield found
+    found.session.close()
+    found.engine.dispose()

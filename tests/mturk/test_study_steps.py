@@ -1,134 +1,22 @@
 """Launch, collect and approve against the marketplace, with crashes in between."""
 
-import os
 import signal
-import subprocess
-import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 
-from generation.manifest import read_manifest
-from generation.study import StudyFile, UserError
-from hit_server.database import open_database, session_factory
-from hit_server.records import Assignment, Hit, StudyRecord, Vote
-from hit_server.store import place, register_study, study_named
+from generation.study import UserError
+from hit_server.records import Assignment, Vote
 from mturk.client import Endpoint
-from mturk.collect import collect
-from mturk.crowd import Crowd
-from mturk.launch import Launched, Publisher, launch
-from mturk.review import approve
+from mturk.launch import Launched
 from mturk.status import status
 from tests.conftest import scratch_study
 from tests.mturk.conftest import Market
-
-ROOT = Path(__file__).parents[2]
-
-
-class Steps:
-    """A registered study on a marketplace, with the steps as a researcher takes them."""
-
-    def __init__(self, file: StudyFile, market: Market) -> None:
-        self.file, self.market = file, market
-        self.client = market.client()
-        self.endpoint = Endpoint("marketplace", market.url)
-        self.crowd = file.table("crowd", Crowd)
-        self.database = f"sqlite:///{file.study.place}/study.sqlite3"
-        self.engine = open_database(self.database)
-        self.session: Session = session_factory(self.engine)()
-        folder = file.study.place
-        register_study(self.session, file, read_manifest(folder), folder)
-
-    @property
-    def study(self) -> StudyRecord:
-        return study_named(self.session, "scratch")
-
-    def launch(self) -> Launched:
-        publisher = Publisher(self.client, self.endpoint, self.crowd, "http://localhost:1")
-        return launch(self.session, self.study, publisher)
-
-    def answer(self, name: str, hit: Hit, **changes: str) -> str:
-        """A qualified worker opens the page and submits; the assignment's id."""
-        person = self.market.worker(name)
-        frame = person.frame(hit.hit_id or "")
-        place(self.session, hit.comparison, frame["assignmentId"], frame["workerId"])
-        fields = {
-            "assignmentId": frame["assignmentId"],
-            "comparison": hit.comparison.public_id,
-            "correctness": "1",
-            "appeal": "none",
-            "milliseconds.correctness": "1234",
-            "milliseconds.appeal": "",
-        }
-        self.session.commit()
-        sent = person.http.post("/mturk/externalSubmit", data=fields | changes)
-        assert sent.status_code == 200
-        return frame["assignmentId"]
-
-    def hits(self) -> list[Hit]:
-        return list(self.session.scalars(select(Hit).order_by(Hit.id)))
-
-    def collect(self) -> Any:
-        return collect(self.session, self.study, self.client, self.endpoint)
-
-    def approve(self) -> Any:
-        return approve(self.session, self.study, self.client, self.endpoint)
-
-    def command(self, step: str, *, die: str = "") -> subprocess.CompletedProcess[str]:
-        """Run a step as a process of its own; `die` names the request at which it is killed."""
-        keys = self.market.marketplace.credentials
-        environment = os.environ | {
-            "AWS_ACCESS_KEY_ID": keys.access_key,
-            "AWS_SECRET_ACCESS_KEY": keys.secret_key,
-            "DIE": die,
-        }
-        self.session.rollback()
-        command = [sys.executable, "-c", KILLED, step, str(self.file.path)]
-        return subprocess.run(
-            [*command, "--endpoint", self.market.url, *(["--yes"] if step != "collect" else [])],
-            env=environment,
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-
-
-# The command line itself, with a hook that kills the process before a request is sent or
-# after its answer came back, at the n-th request of an operation.
-KILLED = """
-import os, signal, botocore.client
-when, _, rest = os.environ["DIE"].partition(" ")
-operation, _, number = rest.partition(" ")
-real, seen = botocore.client.BaseClient._make_api_call, [0]
-def call(self, name, values):
-    count = name == operation and (seen.__setitem__(0, seen[0] + 1) or seen[0])
-    if count == int(number or 0) and when == "before":
-        os.kill(os.getpid(), signal.SIGKILL)
-    answer = real(self, name, values)
-    if count == int(number or 0) and when == "after":
-        os.kill(os.getpid(), signal.SIGKILL)
-    return answer
-if when:
-    botocore.client.BaseClient._make_api_call = call
-from clearwinner.cli import main
-main()
-"""
-
-
-@pytest.fixture
-def steps(tmp_path: Path, market: Market) -> Iterator[Steps]:
-    found = Steps(scratch_study(tmp_path), market)
-    yield found
-    found.session.close()
-    found.engine.dispose()
+from tests.mturk.steps import Steps
 
 
 def test_a_study_is_published_collected_and_paid_once(steps: Steps) -> None:
