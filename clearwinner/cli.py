@@ -145,6 +145,22 @@ def marketplace(folder: Path, **options: Any) -> None:
     run_until_interrupted(serving, "the marketplace")
 
 
+@main.command()
+@STUDY
+def preview(study: Path) -> None:
+    """Show a study's HITs as workers will see them; nothing is published outside."""
+    from clearwinner.preview import preview as open_preview
+    from clearwinner.services import wait_for_interrupt
+    from generation.study import read_study_file
+
+    with open_preview(read_study_file(study)) as addresses:
+        click.echo(f"sign in first:   {addresses.sign_in}")
+        click.echo(f"a HIT's preview: {addresses.preview}")
+        click.echo(f"one accepted:    {addresses.accepted}")
+        click.echo(f"all of them:     {addresses.listing}   (Ctrl-C stops; nothing is kept)")
+        wait_for_interrupt()
+
+
 def crowd_options(command: Callable[..., None]) -> Callable[..., None]:
     """The study argument and the choice of endpoint, the same for every step with the crowd."""
     command = click.option(

@@ -95,9 +95,14 @@ def run_until_interrupted(serving: AbstractContextManager[Server], what: str) ->
     """Serve until Ctrl-C or a termination signal."""
     import click
 
+    with serving as server:
+        click.echo(f"{what}: {server.url} (Ctrl-C stops)")
+        wait_for_interrupt()
+
+
+def wait_for_interrupt() -> None:
+    """Wait for Ctrl-C or a termination signal."""
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    with serving as server:
-        click.echo(f"{what}: {server.url} (Ctrl-C stops)")
-        stop.wait()
+    stop.wait()

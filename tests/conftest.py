@@ -5,6 +5,7 @@ import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -97,19 +98,33 @@ def manifest_row(number: int, method: str, prompt: str, sha256: str, path: str) 
 @pytest.fixture(scope="session")
 def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real PostgreSQL server of the distribution's, on a free port."""
-    binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin")) or [Path("/nowhere")]
-    initdb = binaries[-1] / "initdb"
-    if not initdb.exists():
-        if os.environ.get("CI"):
-            pytest.fail("PostgreSQL is not installed, and CI must test with it")
-        pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
     folder = Path(tmp_path_factory.mktemp("postgres", numbered=True))
-    # PostgreSQL refuses to run as root: the distribution's own account runs it then.
-    as_user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
-    if as_user:
+    if os.geteuid() == 0:
+        # The distribution's own account must reach the folder.
         for place in (folder, *folder.parents[:3]):
             if str(place).startswith(str(tmp_path_factory.getbasetemp().parent)):
                 place.chmod(0o755)
+    with running_postgres(folder) as url:
+        if url is None:
+            if os.environ.get("CI"):
+                pytest.fail("PostgreSQL is not installed, and CI must test with it")
+            pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
+        yield url
+
+
+@contextmanager
+def running_postgres(folder: Path) -> Iterator[str | None]:
+    """A PostgreSQL server in a folder, on a free port; none where it is not installed."""
+    binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin")) or [Path("/nowhere")]
+    initdb = binaries[-1] / "initdb"
+    if not initdb.exists():
+        yield None
+        return
+    folder.mkdir(exist_ok=True)
+    # PostgreSQL refuses to run as root: the distribution's own account runs it then.
+    as_user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+    if as_user:
+        folder.parent.chmod(0o755)
         shutil.chown(folder, "postgres")
     data = folder / "data"
     with socket.socket() as free:

@@ -179,3 +179,29 @@ def test_a_hit_of_nine_cannot_be_topped_up_to_ten(tmp_path: Path, market: Market
     assert market.client().get_hit(HITId=hit.hit_id)["HIT"]["MaxAssignments"] == 9
     steps.session.close()
     steps.engine.dispose()
+
+
+@pytest.mark.browser
+def test_a_preview_shows_a_hit_as_a_worker_sees_it(tmp_path: Path, chromium: str) -> None:
+    from playwright.sync_api import sync_playwright
+
+    from clearwinner.preview import preview
+
+    file = scratch_study(tmp_path, scenes=2)
+    with preview(file) as addresses, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_page()
+        page.goto(addresses.sign_in)
+        page.get_by_role("button", name="Sign in").click()
+        page.goto(addresses.preview)
+        frame = page.frame_locator("#task")
+        assert frame.get_by_text("prompt 0").or_(frame.get_by_text("prompt 1")).is_visible()
+        assert page.get_by_role("button", name="Accept").is_visible()
+        page.goto(addresses.accepted)
+        frame = page.frame_locator("#task")
+        frame.get_by_role("radio", name="No clear winner").first.wait_for()
+        assert page.get_by_role("button", name="Return").is_visible()
+        assert not page.get_by_text("Not for you").is_visible()
+        browser.close()
+    # Nothing is left in the study's own folder.
+    assert not (file.study.place / "study.sqlite3").exists()
