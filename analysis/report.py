@@ -12,6 +12,7 @@ if __package__ in (None, ""):
     # Run as a script, the first place Python looks is this folder: make it the repository.
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
+import pandas as pd
 from rich.console import Console
 from rich.panel import Panel
 from sqlalchemy import Engine
@@ -19,6 +20,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from analysis import figures, tables
+from analysis.batch_results import read_batch_results
 from analysis.examples import choose_examples
 from analysis.page import PageContent, render
 from analysis.planted import Check, Truth, checks, read_truth
@@ -74,8 +76,8 @@ def make_report(study_file: StudyFile, *, engine: Engine | None = None) -> Repor
     """
     study, table = study_file.study, study_file.table("report", ReportTable)
     titles = {q.key: q.title for q in study_file.table("hits", Hits).questions}
-    engine = engine if engine is not None else _study_database(study.place)
-    counted = without_rejected(read_votes(engine, study.name))
+    frame, unread = _all_votes(study_file, table, engine)
+    counted = without_rejected(frame)
     rates = preference_rates(
         counted.frame, resamples=table.resamples, level=table.level, seed=study.seed
     )
@@ -87,7 +89,7 @@ def make_report(study_file: StudyFile, *, engine: Engine | None = None) -> Repor
         for rate in rates
     )  # fmt: skip
     rows = read_manifest(study.place)
-    notes = _notes(counted, count_unread(engine, study.name), rates)
+    notes = _notes(counted, unread, rates)
     content = PageContent(
         title=study.title,
         name=study.name,
@@ -151,6 +153,18 @@ METHOD = (
     "{level} interval is two-way clustered t, by comparison and by worker; the intervals of the "
     "shares resample comparisons (bootstrap)."
 )
+
+
+def _all_votes(
+    study_file: StudyFile, table: ReportTable, engine: Engine | None
+) -> tuple[pd.DataFrame, int]:
+    """Every vote, and how many assignments held none: from our records, or from a file."""
+    study = study_file.study
+    if table.batch_results is not None:
+        base = study_file.path.parent
+        return read_batch_results(table.batch_results, study.name, base=base), 0
+    engine = engine if engine is not None else _study_database(study.place)
+    return read_votes(engine, study.name), count_unread(engine, study.name)
 
 
 def _study_database(place: Path) -> Engine:

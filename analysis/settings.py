@@ -2,9 +2,35 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from generation.study import Table
+
+
+class BatchResults(Table):
+    """`[report.batch_results]`: what the columns of a batch-results CSV mean."""
+
+    file: str
+    """Relative to the study file."""
+    prompt: str = "Input.prompt"
+    places: list[str] = Field(min_length=2, max_length=3)
+    """Columns that name the method shown at each place, from the left."""
+    category: str | None = None
+    seed: str | None = None
+    questions: dict[str, str] = Field(min_length=1)
+    """Columns by the question's key, such as `correctness = "Answer.correctness"`."""
+    choices: dict[str, str] = Field(
+        default={"1": "1", "2": "2", "3": "3", "none": "none"}, min_length=2
+    )
+    """What answers mean: the number of a place, or "none" for no clear winner."""
+
+    @field_validator("choices")
+    @classmethod
+    def _places_or_none(cls, choices: dict[str, str]) -> dict[str, str]:
+        for answer, meaning in choices.items():
+            if meaning not in ("1", "2", "3", "none"):
+                raise ValueError(f'{answer} = {meaning!r} must be "1", "2", "3" or "none".')
+        return choices
 
 
 class ReportTable(Table):
@@ -16,3 +42,5 @@ class ReportTable(Table):
     """Bootstrap resamples behind the intervals of the shares."""
     level: float = Field(default=0.95, gt=0.5, lt=1.0)
     """Confidence level of every interval."""
+    batch_results: BatchResults | None = None
+    """Votes from a batch-results CSV in place of this software's own records."""

@@ -186,15 +186,16 @@ def _row(
         "methods": JOIN.join(comparison.methods),
         "places": JOIN.join(vote.places),
         "choice": vote.choice,
-        "worker": _hash(key, assignment.worker_id),
-        "assignment": _hash(key, assignment.assignment_id),
+        "worker": pseudonym(key, assignment.worker_id),
+        "assignment": pseudonym(key, assignment.assignment_id),
         "milliseconds": vote.milliseconds,
         "status": assignment.status,
         "submitted_at": assignment.submitted_at,
     }
 
 
-def _hash(key: bytes, text: str) -> str:
+def pseudonym(key: bytes, text: str) -> str:
+    """A keyed hash that stands for a worker or an assignment."""
     return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()[:16]
 
 
