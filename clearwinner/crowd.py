@@ -23,6 +23,7 @@ from mturk.client import AMAZON, Endpoint, Kind, connect
 from mturk.client import explained as crowd_explained
 from mturk.collect import Collected, collect
 from mturk.crowd import Crowd
+from mturk.exclusions import exclude, excludes, exclusion_type, workers_to_exclude
 from mturk.launch import Launched, LaunchPlan, Progress, Publisher, launch, plan_launch
 from mturk.marketplace.accounts import Credentials
 from mturk.marketplace.app import read_keys
@@ -93,9 +94,21 @@ class OpenCrowd:
             return status(self.session, self.study, self.crowd, self.client, self.endpoint)
 
     def collect(self, progress: Progress | None = None) -> Collected:
-        """Bring in what was submitted."""
+        """Bring in what was submitted; who did the most that one person may is kept out."""
+        session, client, endpoint = self.session, self.client, self.endpoint
         with self._released():
-            return collect(self.session, self.study, self.client, self.endpoint, progress=progress)
+            collected = collect(session, self.study, client, endpoint, progress=progress)
+            if self.study_keeps_out:
+                workers = workers_to_exclude(session, self.study, self.crowd)
+                with crowd_explained(endpoint):
+                    type_id = exclusion_type(client, self.study)
+                exclude(session, self.study, client, endpoint, type_id, workers)
+            return collected
+
+    @property
+    def study_keeps_out(self) -> bool:
+        """Whether the study keeps any worker from its HITs."""
+        return excludes(self.study, self.crowd)
 
     def approve(self, progress: Progress | None = None) -> Approved:
         """Approve what was collected."""

@@ -59,6 +59,8 @@ class Hits(Table):
     """Two or three method names each; every pair of methods when not given."""
     pairs: int | None = Field(default=None, ge=1)
     """How many prompt-seed pairs are judged, drawn from the study's seed; all when not given."""
+    most_per_worker: int | None = Field(default=None, ge=1)
+    """Comparisons that one worker may judge; as many as there are when not given."""
     title: str = Field(default="Compare images made from a description", max_length=128)
     description: str = Field(
         default="Look at two or three images and say which matches a description and looks better.",

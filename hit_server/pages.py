@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from hit_server.hits import Hits
 from hit_server.records import Comparison, ImageRecord
 from hit_server.settings import Settings
-from hit_server.store import find_comparison, images_of, place
+from hit_server.store import find_comparison, images_of, opened_by, place
 from hit_server.visits import BadVisit, Visit, read_visit
 
 pages = Blueprint("pages", __name__)
@@ -41,9 +41,15 @@ def hit(public_id: str) -> str:
             abort(404, "There is no such comparison. Open the task from the marketplace.")
         if not visit.preview and not _published_as(comparison, visit.hit_id):
             abort(403, "This comparison does not belong to that HIT. Nothing was recorded.")
+        hits = Hits.model_validate(comparison.study.hits)
+        if not visit.preview and _did_enough(session, comparison, visit, hits):
+            abort(
+                403,
+                f"Thank you: you have judged {hits.most_per_worker} comparisons, the most that "
+                "this study asks of one person. Please return this HIT.",
+            )
         order = _order(session, comparison, visit)
         shown = _in_places(images_of(session, comparison), order)
-        hits = Hits.model_validate(comparison.study.hits)
     number = len(shown)
     return render_template(
         "hit/page.html",
@@ -56,6 +62,14 @@ def hit(public_id: str) -> str:
         reminder=hits.reminder.format(both="both" if number == 2 else "all"),
         title=hits.title,
     )
+
+
+def _did_enough(session: Session, comparison: Comparison, visit: Visit, hits: Hits) -> bool:
+    """Whether a worker has opened as many other HITs of the study as one person may do."""
+    if hits.most_per_worker is None:
+        return False
+    others = opened_by(session, comparison.study_id, visit.worker_id) - {visit.assignment_id}
+    return len(others) >= hits.most_per_worker
 
 
 def _published_as(comparison: Comparison, hit_id: str) -> bool:

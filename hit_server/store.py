@@ -167,6 +167,17 @@ def images_of(session: Session, comparison: Comparison) -> dict[str, ImageRecord
     return {image.method: image for image in found}
 
 
+def opened_by(session: Session, study_id: int, worker_id: str) -> set[str]:
+    """Assignments of a study whose page a worker has opened."""
+    return set(
+        session.scalars(
+            select(Placement.assignment_id)
+            .join(Comparison)
+            .where(Comparison.study_id == study_id, Placement.worker_id == worker_id)
+        )
+    )
+
+
 def placement_for(
     session: Session, comparison: Comparison, assignment_id: str, worker_id: str
 ) -> Placement | None:

@@ -47,6 +47,8 @@ class Crowd(Table):
     approved_hits_min: int | None = Field(default=None, ge=0)
     locales: list[str] = Field(default=[])
     """Two-letter countries; everywhere when empty."""
+    exclude_studies: list[str] = Field(default=[])
+    """Names of earlier studies in the same database: who worked on them is not asked again."""
     budget_usd: Dollars | None = None
     """Nothing is published that would cost more, fees included."""
     lifetime_s: int = Field(default=604_800, ge=30, le=YEAR_S)

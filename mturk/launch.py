@@ -24,6 +24,7 @@ from hit_server.store import hits_of, intend_hit, settle_hit, unpublished
 from mturk.client import Endpoint, existing_hit, explained
 from mturk.costs import Cost, cost
 from mturk.crowd import Crowd
+from mturk.exclusions import exclude, excludes, exclusion_type, workers_to_exclude
 from mturk.in_flight import in_flight
 from mturk.qualifications import requirements
 from mturk.questions import external_question
@@ -90,7 +91,7 @@ class Publisher:
             return known, True
         return answer["HIT"]["HITId"], False
 
-    def hit_type(self, hits: Hits) -> str:
+    def hit_type(self, hits: Hits, excluded: str | None = None) -> str:
         """The HIT type of the study; asking again with equal values gives the same one."""
         answer = self.client.create_hit_type(
             Title=hits.title,
@@ -100,7 +101,7 @@ class Publisher:
             AssignmentDurationInSeconds=self.crowd.duration_s,
             AutoApprovalDelayInSeconds=self.crowd.auto_approval_s,
             QualificationRequirements=requirements(
-                self.crowd, sandbox=self.endpoint.kind == "sandbox"
+                self.crowd, sandbox=self.endpoint.kind == "sandbox", excluded=excluded
             ),
         )
         return answer["HITTypeId"]
@@ -163,13 +164,26 @@ def launch(
             return Launched(0, 0)
         balance = Decimal(client.get_account_balance()["AvailableBalance"])
         check_money(plan, publisher.crowd, balance)
-        hit_type = publisher.hit_type(Hits.model_validate(study.hits))
+        excluded = _excluded(session, study, publisher)
+        hit_type = publisher.hit_type(Hits.model_validate(study.hits), excluded)
         open_intents = hits_of(session, study, settled=False)
         session.commit()
         lost = _by_annotation(client) if open_intents else {}
         made = _Made(session, publisher, hit_type, lost, plan.to_publish, progress)
         in_flight(made.wanted(study, open_intents), made.ask, made.settle)
     return Launched(plan.to_publish - made.found, made.found)
+
+
+def _excluded(session: Session, study: StudyRecord, publisher: Publisher) -> str | None:
+    """The study's exclusion qualification, given to those whom it keeps out; none if nobody."""
+    crowd, client = publisher.crowd, publisher.client
+    if not excludes(study, crowd):
+        return None
+    workers = workers_to_exclude(session, study, crowd)
+    session.commit()
+    type_id = exclusion_type(client, study)
+    exclude(session, study, client, publisher.endpoint, type_id, workers)
+    return type_id
 
 
 @dataclass

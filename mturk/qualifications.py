@@ -17,8 +17,16 @@ LOCALE = "00000000000000000071"
 ADULT = "00000000000000000060"
 
 
-def requirements(crowd: Crowd, *, sandbox: bool) -> list[QualificationRequirementTypeDef]:
-    """The requirements that `[crowd]` asks for; Masters have another id in the sandbox."""
+def requirements(
+    crowd: Crowd, *, sandbox: bool, excluded: str | None = None
+) -> list[QualificationRequirementTypeDef]:
+    """The requirements that `[crowd]` asks for; Masters have another id in the sandbox.
+
+    Args:
+        crowd: the table.
+        sandbox: whether the endpoint is Amazon's sandbox.
+        excluded: a qualification type whose holders are kept out.
+    """
     wanted: list[QualificationRequirementTypeDef] = []
     if crowd.masters:
         masters = MASTERS_SANDBOX if sandbox else MASTERS_PRODUCTION
@@ -49,4 +57,13 @@ def requirements(crowd: Crowd, *, sandbox: bool) -> list[QualificationRequiremen
         wanted.append(located)
     for requirement in wanted:
         requirement["ActionsGuarded"] = "Accept"
+    if excluded is not None:
+        # Who did enough need not even see the HITs any more.
+        wanted.append(
+            {
+                "QualificationTypeId": excluded,
+                "Comparator": "DoesNotExist",
+                "ActionsGuarded": "DiscoverPreviewAndAccept",
+            }
+        )
     return wanted

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from generation.manifest import read_manifest
 from hit_server.app import create_app
 from hit_server.database import open_database, session_factory
-from hit_server.records import Placement, now
+from hit_server.records import Placement, StudyRecord, now
 from hit_server.settings import Settings
 from hit_server.store import intend_hit, register_study, settle_hit
 from tests.conftest import scratch_study
@@ -85,6 +85,21 @@ def test_a_preview_records_nothing_and_an_accepted_page_once(pages: Pages) -> No
     first, again = pages.get().text, pages.get().text
     assert first == again
     assert pages.placements() == 1
+
+
+def test_who_judged_enough_is_thanked_and_nothing_more_is_recorded(pages: Pages) -> None:
+    with Session(pages.engine) as session:
+        study = session.scalars(select(StudyRecord)).one()
+        study.hits = study.hits | {"most_per_worker": 1}
+        session.commit()
+    assert pages.get(assignmentId="3ONE").status_code == 200
+    # The same assignment may be loaded again; another one is too many, for this worker alone.
+    assert pages.get(assignmentId="3ONE").status_code == 200
+    refused = pages.get(assignmentId="3TWO")
+    assert refused.status_code == 403
+    assert "return this HIT" in refused.text
+    assert pages.get(assignmentId="3TWO", workerId="A2").status_code == 200
+    assert pages.placements() == 2
 
 
 def test_the_page_shows_a_prompt_as_it_is_and_tells_no_method(pages: Pages) -> None:

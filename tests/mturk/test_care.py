@@ -181,6 +181,55 @@ def test_a_hit_of_nine_cannot_be_topped_up_to_ten(tmp_path: Path, market: Market
     steps.engine.dispose()
 
 
+def test_workers_of_earlier_studies_and_those_who_did_enough_are_kept_out(
+    tmp_path: Path, market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = market.marketplace.credentials
+    for name, value in (
+        ("AWS_ACCESS_KEY_ID", keys.access_key),
+        ("AWS_SECRET_ACCESS_KEY", keys.secret_key),
+        ("CLEARWINNER_DATABASE_URL", f"sqlite:///{tmp_path}/both.sqlite3"),
+    ):
+        monkeypatch.setenv(name, value)
+
+    def run(step: str, path: Path, *more: str, fails: bool = False) -> str:
+        command = [step, str(path), "--endpoint", market.url, *more]
+        result = CliRunner().invoke(main, command)
+        assert (result.exit_code != 0) == fails, result.output
+        return result.output
+
+    first = scratch_study(tmp_path, scenes=2)
+    run("launch", first.path, "--yes")
+    hits = [hit["HITId"] for hit in market.client().list_hits()["HITs"]]
+    for hit in hits:
+        market.worker("Ada").submit(hit)
+    run("collect", first.path)
+    second = tmp_path / "second.toml"
+    text = first.path.read_text().replace('name = "scratch"', 'name = "second"')
+    text = text.replace("[hits]", "[hits]\nmost_per_worker = 1")
+    second.write_text(text.replace("[crowd]", '[crowd]\nexclude_studies = ["scratsh"]'))
+    assert "scratch" in run("launch", second, "--yes", fails=True)
+    second.write_text(second.read_text().replace("scratsh", "scratch"))
+    run("launch", second, "--yes")
+    new = [h["HITId"] for h in market.client().list_hits()["HITs"] if h["HITId"] not in hits]
+    assert len(new) == 2
+    assert market.worker("Ada").accept(new[0]).status_code == 409
+    assert new[0] not in market.worker("Ada").http.get("/worker/").text
+    market.worker("Ben").submit(new[0])
+    assert market.worker("Ben").accept(new[1]).status_code == 302
+    run("collect", second)
+    market.clock.advance(seconds=601)
+    assert market.worker("Ben").accept(new[1]).status_code == 409
+    # Launching and collecting again gives nothing twice and makes nothing anew.
+    run("launch", second, "--yes")
+    run("collect", second)
+    assert market.client().list_hits(MaxResults=100)["NumResults"] == 4
+    kinds = market.client().list_qualification_types(
+        MustBeRequestable=False, MustBeOwnedByCaller=True
+    )
+    assert kinds["NumResults"] == 1
+
+
 @pytest.mark.browser
 def test_a_preview_shows_a_hit_as_a_worker_sees_it(tmp_path: Path, chromium: str) -> None:
     from playwright.sync_api import sync_playwright
