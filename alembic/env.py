@@ -11,6 +11,9 @@ if engine is None:
     engine = open_engine(Settings().database_url or "sqlite:///clearwinner.sqlite3")
 
 with engine.connect() as connection:
+    if connection.dialect.name == "sqlite":
+        # Tables are changed there by making them anew; that must not look like deleting rows.
+        connection.connection.driver_connection.execute("PRAGMA foreign_keys=OFF")
     context.configure(
         connection=connection,
         target_metadata=Record.metadata,
@@ -19,3 +22,5 @@ with engine.connect() as connection:
     with context.begin_transaction():
         context.run_migrations()
     connection.commit()
+    if connection.dialect.name == "sqlite":
+        connection.connection.driver_connection.execute("PRAGMA foreign_keys=ON")

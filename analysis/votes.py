@@ -87,7 +87,7 @@ def read_votes(
         select(Vote, Assignment, Comparison)
         .join(Assignment, Vote.assignment_record_id == Assignment.id)
         .join(Comparison, Vote.comparison_id == Comparison.id)
-        .where(Comparison.study_id == study)
+        .where(Comparison.study_id == study, Vote.kind == "vote")
         .order_by(Comparison.id, Vote.id)
     ).all()
     if not rows:
@@ -104,8 +104,7 @@ def count_unread(source: Session | Engine, study_name: str) -> int:
     query = (
         select(func.count(Assignment.id))
         .join(Hit, Assignment.hit_record_id == Hit.id)
-        .join(Comparison, Hit.comparison_id == Comparison.id)
-        .where(Comparison.study_id == _study_id(source, study_name))
+        .where(Hit.study_id == _study_id(source, study_name))
         .where(Assignment.problem.is_not(None))
     )
     return source.execute(query).scalar_one()

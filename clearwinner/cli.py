@@ -301,17 +301,14 @@ def bonus(study: Path, file: Path, endpoint: str | None, kind: str | None, yes: 
 def extend(study: Path, endpoint: str | None, kind: str | None, yes: bool) -> None:
     """Ask again for votes that comparisons lost: expired, unreadable or rejected ones."""
     from clearwinner.crowd import open_crowd
-    from mturk.topup import extend_cost
 
     with open_crowd(study, endpoint=endpoint, kind=kind) as crowd:
-        wanted = crowd.lacks()
-        number = sum(lack.missing for lack in wanted)
-        total = extend_cost(crowd.crowd, wanted).total
-        click.echo(f"{len(wanted)} HITs lack {number} assignments: at most ${total} with fees.")
-        if not wanted:
+        lack = crowd.lack()
+        click.echo(f"{lack.assignments} assignments are lacking: at most ${lack.cost} with fees.")
+        if not lack.assignments:
             return
         if kind == "production":
-            _confirm_amount(str(total))
+            _confirm_amount(str(lack.cost))
         elif not yes and not click.confirm("Ask for them?"):
             raise UserError("Nothing was extended. Say yes, or give --yes.")
         extended = crowd.extend()

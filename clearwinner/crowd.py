@@ -16,8 +16,9 @@ from generation.manifest import read_manifest
 from generation.study import StudyFile, UserError, read_study_file
 from hit_server.database import explained, open_database, session_factory
 from hit_server.records import StudyRecord
+from hit_server.registering import register_study
 from hit_server.settings import Settings
-from hit_server.store import register_study, study_named
+from hit_server.store import study_named
 from mturk.bonuses import BonusRow, Paid, pay_bonuses, unpaid
 from mturk.client import AMAZON, Endpoint, Kind, connect
 from mturk.client import explained as crowd_explained
@@ -30,7 +31,7 @@ from mturk.marketplace.app import read_keys
 from mturk.messages import Sent, message
 from mturk.review import Approved, Flag, approve, flags, reject
 from mturk.status import StudyStatus, status
-from mturk.topup import Closed, Extended, Lack, close, extend, lacks
+from mturk.topup import Closed, Extended, Lacking, close, extend, lacking
 
 if TYPE_CHECKING:
     from mypy_boto3_mturk import MTurkClient
@@ -84,9 +85,13 @@ class OpenCrowd:
 
     def launch(self, progress: Progress | None = None) -> Launched:
         """Publish what is missing."""
-        publisher = Publisher(self.client, self.endpoint, self.crowd, self.public_url)
         with self._released():
-            return launch(self.session, self.register(), publisher, progress=progress)
+            return launch(self.session, self.register(), self.publisher, progress=progress)
+
+    @property
+    def publisher(self) -> Publisher:
+        """What publishes HITs."""
+        return Publisher(self.client, self.endpoint, self.crowd, self.public_url)
 
     def status(self) -> StudyStatus:
         """How far the study is."""
@@ -144,22 +149,15 @@ class OpenCrowd:
                 self.session, self.study, self.client, self.endpoint, rows, progress=progress
             )
 
-    def lacks(self) -> list[Lack]:
-        """HITs that are over and lack votes."""
+    def lack(self) -> Lacking:
+        """The votes that nobody is giving, and what asking for them costs."""
         with self._released():
-            return lacks(self.session, self.study, self.crowd, self.client, self.endpoint)
+            return lacking(self.session, self.study, self.crowd, self.client, self.endpoint)
 
     def extend(self, progress: Progress | None = None) -> Extended:
         """Ask for the votes that are lacking."""
         with self._released():
-            return extend(
-                self.session,
-                self.study,
-                self.crowd,
-                self.client,
-                self.endpoint,
-                progress=progress,
-            )
+            return extend(self.session, self.study, self.publisher, progress=progress)
 
     def close(self, progress: Progress | None = None) -> Closed:
         """End the HITs; delete those that are reviewed."""

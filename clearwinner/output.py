@@ -103,6 +103,10 @@ def _status_table(status: StudyStatus) -> Table:
 
     table = _facts("Status")
     for name, value in asdict(status).items():
+        if name == "votes_given":
+            value = ", ".join(f"{workers} × {count}" for workers, count in value) or "none"
+            table.add_row("workers × comparisons", value)
+            continue
         table.add_row(name.replace("_usd", ", $").replace("_", " "), f"{value}")
     return table
 

@@ -10,7 +10,8 @@ from generation.plan import Generation, drawn_with, settled
 from generation.prompts import read_prompts
 from generation.study import StudyFile
 from hit_server.hits import checked_hits
-from mturk.costs import Cost, cost
+from mturk.batches import hit_sizes
+from mturk.costs import Cost, cost_of
 from mturk.crowd import Crowd
 
 
@@ -57,6 +58,7 @@ def study_plan(file: StudyFile) -> StudyPlan:
     scenes = prompts * len(generation.seeds)
     groups = tuple(tuple(group) for group in hits.comparisons)
     comparisons = min(scenes, hits.pairs or scenes) * len(groups)
+    sizes = hit_sizes(comparisons, hits.per_hit, crowd)
     evaluations = {
         name: None if (each := _evaluations(generation, name)) is None else scenes * each
         for name in generation.methods
@@ -71,10 +73,10 @@ def study_plan(file: StudyFile) -> StudyPlan:
         groups=groups,
         questions=tuple(question.key for question in hits.questions),
         comparisons=comparisons,
-        hits=comparisons,
-        assignments=comparisons * crowd.assignments,
+        hits=len(sizes),
+        assignments=sum(sizes),
         votes=comparisons * crowd.assignments * len(hits.questions),
-        cost=cost(comparisons, crowd.assignments, crowd.reward_usd, masters=crowd.masters),
+        cost=cost_of(sizes, crowd.reward_usd, masters=crowd.masters),
         budget=crowd.budget_usd,
     )
 

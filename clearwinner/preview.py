@@ -17,12 +17,14 @@ from generation.study import StudyFile, UserError
 from hit_server.database import open_database, session_factory
 from hit_server.hits import Hits
 from hit_server.records import StudyRecord, now
+from hit_server.registering import register_study
 from hit_server.serve import Server
 from hit_server.settings import Settings
-from hit_server.store import intend_hit, register_study, settle_hit, unpublished
+from hit_server.store import intend_hit, settle_hit, unpublished
+from mturk.batches import chunks
 from mturk.client import Endpoint, connect
 from mturk.crowd import Crowd
-from mturk.launch import Publisher, request_token
+from mturk.launch import Publisher, Wanted, request_token
 from mturk.marketplace.app import Marketplace, create_app, open_marketplace
 from mturk.marketplace.records import MarketHit, Worker
 from mturk.marketplace.working import accept
@@ -86,12 +88,22 @@ def _publish(
     endpoint = Endpoint("marketplace", url)
     client = connect(endpoint, access_key=keys.access_key, secret_key=keys.secret_key)
     publisher = Publisher(client, endpoint, file.table("crowd", Crowd), public_url)
-    hit_type = publisher.hit_type(Hits.model_validate(study.hits))
+    hits = Hits.model_validate(study.hits)
+    hit_type = publisher.hit_type(hits)
     made = []
-    for comparison in unpublished(session, study)[:SHOWN]:
-        token = request_token(study, comparison, endpoint)
-        hit = intend_hit(session, comparison, url, token)
-        hit_id, _ = publisher.publish(token, comparison.public_id, hit_type)
+    crowd = publisher.crowd
+    for group in chunks(unpublished(session, study), hits.per_hit)[:SHOWN]:
+        hit = intend_hit(
+            session,
+            study,
+            url,
+            request_token(study, group, endpoint),
+            comparisons=group,
+            assignments=crowd.hit_assignments,
+            duration_s=crowd.duration_s,
+        )
+        wanted = Wanted(hit, hit.token, hit.public_id, hit.assignments)
+        hit_id, _ = publisher.publish(wanted, hit_type)
         settle_hit(session, hit, hit_id, now())
         made.append(hit_id)
     if not made:

@@ -8,7 +8,7 @@ from flask import Flask, render_template
 from sqlalchemy import Engine, text
 from werkzeug.exceptions import HTTPException
 
-from hit_server.database import session_factory
+from hit_server.database import reading_factory, session_factory
 from hit_server.images import images
 from hit_server.pages import pages
 from hit_server.security import add_headers
@@ -29,6 +29,9 @@ def create_app(settings: Settings, engine: Engine) -> Flask:
     )
     app.config["SETTINGS"] = settings
     app.config["SESSIONS"] = session_factory(engine)
+    app.config["READING"] = reading_factory(engine)
+    app.config["SIZES"] = {}
+    app.config["SECRETS"] = {}
     app.config["MAX_CONTENT_LENGTH"] = 64 * 1024
     app.register_blueprint(pages)
     app.register_blueprint(images)

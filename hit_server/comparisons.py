@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import random
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from itertools import permutations
 
 from generation.manifest import ManifestRow
 
@@ -60,22 +60,49 @@ def comparison_key(scene: Scene, methods: Sequence[str]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def draw_order(
-    methods: Sequence[str], used: Iterable[Sequence[str]], *, seed: int, about: str
+def slot_order(
+    methods: Sequence[str], slot: int, *, wanted: int, turn: int, seed: int, about: str
 ) -> list[str]:
-    """The order in which the next worker sees the methods, first place first.
+    """The order in which a comparison's vote number `slot` sees the methods, first place first.
 
-    Orders that were used least come first, so that after each full round every order was used
-    alike; among them one is drawn.
+    Votes go by blocks in which every order appears once, shuffled. What is left when the number
+    of votes wanted is no multiple of the number of orders is taken in turn from the study's
+    comparisons of the same methods, so that it evens out over the study. Three images: a rest of
+    three orders or more holds the three rotations of one order, so that no method is in a place
+    more than once more often than another.
 
     Args:
         methods: that meet.
-        used: the orders given out so far.
+        slot: of the vote, from 0; those beyond `wanted` begin further blocks.
+        wanted: votes that the comparison shall get.
+        turn: which comparison of these methods it is, from 0.
         seed: the study's.
-        about: what the order is for; the same seed and `about` draw alike.
+        about: names the comparison; the same seed and `about` draw alike.
     """
-    counts = Counter(tuple(order) for order in used)
-    orders = list(permutations(methods))
-    least = min(counts[order] for order in orders)
-    candidates = [order for order in orders if counts[order] == least]
-    return list(random.Random(f"{seed}|{about}").choice(candidates))
+    number = math.factorial(len(methods))
+    rest = wanted % number
+    if wanted - rest <= slot < wanted:
+        block, place = "rest", slot - (wanted - rest)
+        orders = _in_turn(methods, turn)[:rest]
+    else:
+        before = slot if slot < wanted else slot - rest
+        block, place = str(before // number), before % number
+        orders = _in_turn(methods, 0)
+    random.Random(f"{seed}|{about}|{block}").shuffle(orders)
+    return list(orders[place])
+
+
+def _in_turn(methods: Sequence[str], turn: int) -> list[tuple[str, ...]]:
+    """Every order once: rotations of the one kind, then of the other, beginning by the turn."""
+    forward = tuple(methods)
+    kinds = [_rotations(forward)]
+    if len(methods) > 2:
+        kinds.append(_rotations(forward[::-1]))
+    first, start = turn % len(kinds), turn // len(kinds) % len(methods)
+    return [
+        order for kind in kinds[first:] + kinds[:first] for order in kind[start:] + kind[:start]
+    ]
+
+
+def _rotations(order: tuple[str, ...]) -> list[tuple[str, ...]]:
+    return [order[number:] + order[:number] for number in range(len(order))]

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from generation.study import UserError
 
 BUSY_SECONDS = 30
+READING = "clearwinner_reading"
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -72,6 +73,11 @@ def session_factory(engine: Engine) -> sessionmaker[Session]:
     return sessionmaker(engine, expire_on_commit=False)
 
 
+def reading_factory(engine: Engine) -> sessionmaker[Session]:
+    """Sessions that only read: on SQLite they wait for no writer, and no writer for them."""
+    return sessionmaker(engine.execution_options(**{READING: True}), expire_on_commit=False)
+
+
 def alembic_config(engine: Engine, migrations: str = "") -> Config:
     """Alembic's configuration for an engine, found beside the packages or in the wheel."""
     config = Config()
@@ -121,4 +127,5 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 
 
 def _begin_immediate(connection: Any) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    reading = connection.get_execution_options().get(READING, False)
+    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")

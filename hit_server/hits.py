@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from itertools import combinations
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from generation.plan import spread_scales
 from generation.study import StudyError, StudyFile, Table, nearest
@@ -18,6 +18,9 @@ REMINDER = (
     "IMPORTANT: if {both} images are correct or there is not a huge difference between them, "
     "pick no clear winner"
 )
+
+
+IMAGE_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg"}
 
 
 class Question(Table):
@@ -52,6 +55,30 @@ QUESTIONS = [
 ]
 
 
+class Example(Table):
+    """An example that the instructions show, with its answer."""
+
+    prompt: str = Field(min_length=1)
+    images: list[str] = Field(min_length=2, max_length=3)
+    """Files, PNG or JPEG, from the study file's folder."""
+    answer: str = Field(min_length=1)
+    """What is to be chosen, and why."""
+
+
+class Checks(Table):
+    """`[hits.checks]`: comparisons that measure attention. Workers are never told."""
+
+    share: float = Field(default=0.0, ge=0, le=0.5)
+    """Checks added for each comparison: 0.1 adds one to every tenth."""
+    kinds: list[Literal["same", "distractor", "repeat"]] = Field(
+        default=["same", "distractor", "repeat"], min_length=1
+    )
+    """The same image twice; an image of another prompt beside the right one; a comparison that
+    the worker has judged, with its sides swapped."""
+    question: str | None = None
+    """Key of the question that a distractor must lose; the first one when not given."""
+
+
 class Hits(Table):
     """`[hits]`."""
 
@@ -60,7 +87,15 @@ class Hits(Table):
     pairs: int | None = Field(default=None, ge=1)
     """How many prompt-seed pairs are judged, drawn from the study's seed; all when not given."""
     most_per_worker: int | None = Field(default=None, ge=1)
-    """Comparisons that one worker may judge; as many as there are when not given."""
+    """HITs that one worker may do; as many as there are when not given."""
+    per_hit: int = Field(default=1, ge=1, le=50)
+    """Comparisons on one HIT's page."""
+    question_order: Literal["fixed", "random"] = "fixed"
+    """Random: drawn for each worker's comparison, and recorded."""
+    min_seconds: float = Field(default=0.0, ge=0, le=60)
+    """Answers that come sooner after the images are shown are not taken; the page says so."""
+    checks: Checks = Checks()
+    examples: list[Example] = Field(default=[], max_length=6)
     title: str = Field(default="Compare images made from a description", max_length=128)
     description: str = Field(
         default="Look at two or three images and say which matches a description and looks better.",
@@ -90,6 +125,40 @@ class Hits(Table):
             raise ValueError("two questions have the same key.")
         return questions
 
+    @model_validator(mode="after")
+    def _question_of_checks(self) -> Hits:
+        keys = [question.key for question in self.questions]
+        if self.checks.question is not None and self.checks.question not in keys:
+            known = nearest(self.checks.question, keys)
+            raise ValueError(f"checks.question = {self.checks.question!r}: no such key.{known}")
+        return self
+
+    @property
+    def check_question(self) -> str:
+        """Key of the question that a distractor must lose."""
+        return self.checks.question or self.questions[0].key
+
+
+def _with_files(file: StudyFile, hits: Hits) -> Hits:
+    """The examples' images as absolute paths.
+
+    Raises:
+        StudyError: one is not there.
+    """
+    examples = []
+    for example in hits.examples:
+        paths = [(file.path.parent / name).resolve() for name in example.images]
+        for path in paths:
+            if not path.is_file():
+                raise StudyError(f"{file.path}: hits.examples: there is no file {path}.")
+            if path.suffix.lower() not in IMAGE_TYPES:
+                raise StudyError(
+                    f"{file.path}: hits.examples: {path.name} is not one of "
+                    f"{', '.join(IMAGE_TYPES)}."
+                )
+        examples.append(example.model_copy(update={"images": [str(path) for path in paths]}))
+    return hits.model_copy(update={"examples": examples})
+
 
 def checked_hits(file: StudyFile) -> Hits:
     """The table `[hits]` with its comparisons checked against the study's methods.
@@ -97,7 +166,7 @@ def checked_hits(file: StudyFile) -> Hits:
     Raises:
         StudyError: naming file, key, value and the nearest method.
     """
-    hits = file.table("hits", Hits)
+    hits = _with_files(file, file.table("hits", Hits))
     generation: dict[str, Any] = file.tables.get("generation", {})
     methods = list(spread_scales(generation.get("methods", {})))
     for group in hits.comparisons:

@@ -1,29 +1,74 @@
-"""Images by the random names that workers' browsers know."""
+"""Images by the random names that workers' browsers know, all of equal size on the wire."""
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 
 from flask import Blueprint, Response, abort, current_app, send_file
+from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
+from hit_server.hits import IMAGE_TYPES, Hits
+from hit_server.padding import OVERHEAD, padded
+from hit_server.records import Comparison, ImageRecord, StudyRecord
 from hit_server.store import find_image
 
 images = Blueprint("images", __name__)
 A_YEAR = 31_536_000
+STEP = 4096
+"""Sizes are multiples of this: adding an image to a study rarely changes all the others'."""
 
 
 @images.get("/image/<public_id>")
 def image(public_id: str) -> Response:
     """The PNG's bytes, to be kept by the browser: what an address shows never changes."""
-    sessions: sessionmaker[Session] = current_app.config["SESSIONS"]
+    sessions: sessionmaker[Session] = current_app.config["READING"]
+    sizes: dict[int, int] = current_app.config["SIZES"]
     with sessions() as session:
         found = find_image(session, public_id)
-    if found is None or not Path(found.path).is_file():
-        abort(404, "There is no such image.")
+        if found is None or not Path(found.image.path).is_file():
+            abort(404, "There is no such image.")
+        path = Path(found.image.path)
+        comparison = session.get_one(Comparison, found.comparison_id)
+        if comparison.study_id not in sizes:
+            sizes[comparison.study_id] = common_size(session, comparison.study_id)
+        size = sizes[comparison.study_id]
+    content = path.read_bytes()
+    if len(content) + OVERHEAD > size:
+        # An image that was added since: measure again.
+        with sessions() as session:
+            size = sizes[comparison.study_id] = common_size(session, comparison.study_id)
+    return _kept(padded(content, size), "image/png")
+
+
+@images.get("/example/<int:study_id>/<int:number>/<int:place>")
+def example(study_id: int, number: int, place: int) -> Response:
+    """An image of an example that the instructions show."""
+    sessions: sessionmaker[Session] = current_app.config["READING"]
+    with sessions() as session:
+        study = session.get(StudyRecord, study_id)
+        examples = Hits.model_validate(study.hits).examples if study else []
+    if number >= len(examples) or place >= len(examples[number].images):
+        abort(404, "There is no such example.")
+    path = Path(examples[number].images[place])
+    if not path.is_file():
+        abort(404, "There is no such example.")
+    return _kept(path.read_bytes(), IMAGE_TYPES[path.suffix.lower()])
+
+
+def common_size(session: Session, study_id: int) -> int:
+    """Bytes that every image of a study takes on the wire: the largest, rounded up."""
+    paths = session.scalars(select(ImageRecord.path).where(ImageRecord.study_id == study_id))
+    sizes = [Path(path).stat().st_size for path in paths if Path(path).is_file()]
+    return -(-(max(sizes, default=0) + OVERHEAD) // STEP) * STEP
+
+
+def _kept(content: bytes, kind: str) -> Response:
+    """A response that browsers keep for ever, in parts where they ask for parts."""
     # No modification time and no name of the file: they could tell methods apart.
     response = send_file(
-        found.path, mimetype="image/png", etag=False, last_modified=None, conditional=False
+        BytesIO(content), mimetype=kind, etag=False, last_modified=None, conditional=True
     )
     response.headers.pop("Last-Modified", None)
     response.headers.pop("Content-Disposition", None)

@@ -1,95 +1,103 @@
-"""The page that a worker judges on."""
+"""The page that workers judge on, and what it sends before its form is submitted."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from flask import Blueprint, abort, current_app, render_template, request
+from flask import Blueprint, Response, abort, current_app, render_template, request
 from sqlalchemy.orm import Session, sessionmaker
 
 from hit_server.hits import Hits
-from hit_server.records import Comparison, ImageRecord
+from hit_server.page import Page, accepted_page, preview_page
+from hit_server.records import Hit, Placement, now
+from hit_server.reserving import NothingLeft, NotYours, placements_of, reserve
+from hit_server.saving import TooLate, leave, save
+from hit_server.security import refuse_other_sites
 from hit_server.settings import Settings
-from hit_server.store import find_comparison, images_of, opened_by, place
+from hit_server.store import find_hit, opened_by
+from hit_server.tokens import BadToken, read_token, secret_of, sign
 from hit_server.visits import BadVisit, Visit, read_visit
 
 pages = Blueprint("pages", __name__)
 
 
-@dataclass(frozen=True)
-class Shown:
-    """An image in its place, as the template needs it; nothing in it tells the method."""
-
-    place: int
-    public_id: str
-    width: int
-    height: int
-
-
 @pages.get("/hit/<public_id>")
 def hit(public_id: str) -> str:
-    """The comparison of a HIT, in the order drawn for this assignment."""
+    """A HIT's page, with what was drawn for this worker's assignment."""
     settings: Settings = current_app.config["SETTINGS"]
-    sessions: sessionmaker[Session] = current_app.config["SESSIONS"]
     try:
         visit = read_visit(request.args, settings.sites)
     except BadVisit as error:
         abort(400, str(error))
+    sessions: sessionmaker[Session] = current_app.config["SESSIONS"]
     with sessions() as session:
-        comparison = find_comparison(session, public_id)
-        if comparison is None:
-            abort(404, "There is no such comparison. Open the task from the marketplace.")
-        if not visit.preview and not _published_as(comparison, visit.hit_id):
-            abort(403, "This comparison does not belong to that HIT. Nothing was recorded.")
-        hits = Hits.model_validate(comparison.study.hits)
-        if not visit.preview and _did_enough(session, comparison, visit, hits):
-            abort(
-                403,
-                f"Thank you: you have judged {hits.most_per_worker} comparisons, the most that "
-                "this study asks of one person. Please return this HIT.",
-            )
-        order = _order(session, comparison, visit)
-        shown = _in_places(images_of(session, comparison), order)
-    number = len(shown)
-    return render_template(
-        "hit/page.html",
-        visit=visit,
-        prompt=comparison.prompt,
-        public_id=public_id,
-        shown=shown,
-        questions=hits.questions,
-        introduction=hits.introduction.format(images=f"{number} images"),
-        reminder=hits.reminder.format(both="both" if number == 2 else "all"),
-        title=hits.title,
-    )
+        found = find_hit(session, public_id)
+        if found is None:
+            abort(404, "There is no such task. Open it from the marketplace.")
+        page = preview_page(session, found) if visit.preview else _accepted(session, found, visit)
+        token = sign(_secret(session), visit.assignment_id, visit.worker_id)
+    return render_template("hit/page.html", visit=visit, page=page, token=token)
 
 
-def _did_enough(session: Session, comparison: Comparison, visit: Visit, hits: Hits) -> bool:
-    """Whether a worker has opened as many other HITs of the study as one person may do."""
-    if hits.most_per_worker is None:
-        return False
-    others = opened_by(session, comparison.study_id, visit.worker_id) - {visit.assignment_id}
-    return len(others) >= hits.most_per_worker
+@pages.post("/answers")
+def answers() -> Response:
+    """Keep what was answered so far. The form's own submission, to the crowd, is what counts."""
+    with _written() as (session, placements):
+        try:
+            save(session, placements, request.form, at=now())
+        except TooLate as error:
+            abort(409, str(error))
+        except ValueError as error:
+            abort(400, str(error))
+    return Response(status=204)
 
 
-def _published_as(comparison: Comparison, hit_id: str) -> bool:
-    """Whether the crowd may know the comparison by this HIT id.
-
-    A HIT whose id has not come back yet may already be at work: it is given the benefit.
-    """
-    hit = comparison.hit
-    return hit is not None and hit.hit_id in (None, hit_id)
-
-
-def _order(session: Session, comparison: Comparison, visit: Visit) -> list[str]:
-    """A preview shows the study's own order: nobody votes on it."""
-    if visit.preview:
-        return sorted(comparison.methods)
-    return place(session, comparison, visit.assignment_id, visit.worker_id).methods
+@pages.post("/left")
+def left() -> Response:
+    """A page was closed: if it was not finished, its comparisons may go to somebody else."""
+    with _written() as (session, placements):
+        leave(session, placements, at=now())
+    return Response(status=204)
 
 
-def _in_places(images: dict[str, ImageRecord], order: list[str]) -> list[Shown]:
-    return [
-        Shown(number, images[name].public_id, images[name].width, images[name].height)
-        for number, name in enumerate(order, 1)
-    ]
+@contextmanager
+def _written() -> Iterator[tuple[Session, list[Placement]]]:
+    """The assignment that a page may write about, by its token."""
+    refuse_other_sites()
+    sessions: sessionmaker[Session] = current_app.config["SESSIONS"]
+    with sessions() as session:
+        try:
+            assignment_id, worker_id = read_token(_secret(session), request.args.get("token", ""))
+        except BadToken as error:
+            abort(403, str(error))
+        placements = placements_of(session, assignment_id, worker_id)
+        if not placements:
+            abort(403, "Nothing was shown for this assignment. Open the task again.")
+        yield session, placements
+
+
+def _secret(session: Session) -> str:
+    kept: dict[str, str] = current_app.config["SECRETS"]
+    if "page" not in kept:
+        kept["page"] = secret_of(session, current_app.config["SETTINGS"])
+    return kept["page"]
+
+
+def _accepted(session: Session, hit: Hit, visit: Visit) -> Page:
+    # A HIT whose id has not come back yet may already be at work: it is given the benefit.
+    if hit.hit_id not in (None, visit.hit_id):
+        abort(403, "This page does not belong to that HIT. Nothing was recorded.")
+    hits = Hits.model_validate(hit.study.hits)
+    others = opened_by(session, hit.study_id, visit.worker_id) - {visit.assignment_id}
+    if hits.most_per_worker is not None and len(others) >= hits.most_per_worker:
+        abort(
+            403,
+            f"Thank you: you have done {hits.most_per_worker} of these HITs, the most that this "
+            "study asks of one person. Please return this HIT.",
+        )
+    try:
+        shown = reserve(session, hit, visit.assignment_id, visit.worker_id, at=now())
+    except (NothingLeft, NotYours) as error:
+        abort(403, str(error))
+    return accepted_page(session, hit, shown, first=not others)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from urllib.parse import urlsplit
 
-from flask import Flask, Response
+from flask import Flask, Response, abort, request
 
 
 def content_security_policy(sites: Sequence[str]) -> str:
@@ -12,7 +13,7 @@ def content_security_policy(sites: Sequence[str]) -> str:
     allowed = " ".join(sites)
     return (
         "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; "
-        f"base-uri 'none'; form-action {allowed}; frame-ancestors {allowed}"
+        f"connect-src 'self'; base-uri 'none'; form-action {allowed}; frame-ancestors {allowed}"
     )
 
 
@@ -27,3 +28,18 @@ def add_headers(app: Flask, sites: Sequence[str]) -> None:
         response.headers["Referrer-Policy"] = "no-referrer"
         response.headers.setdefault("Cache-Control", "no-store")
         return response
+
+
+def refuse_other_sites() -> None:
+    """Refuse a write that another site's page sends in a visitor's name.
+
+    Browsers say where a request comes from; programs that are none need not.
+    """
+    site = request.headers.get("Sec-Fetch-Site")
+    origin = request.headers.get("Origin")
+    if site is not None:
+        allowed = site == "same-origin"
+    else:
+        allowed = origin is None or urlsplit(origin).netloc == request.host
+    if not allowed:
+        abort(403, "This request came from another site. Nothing was recorded.")

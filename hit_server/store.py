@@ -2,41 +2,32 @@
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from generation.manifest import ManifestRow
-from generation.study import StudyFile, UserError
-from hit_server.comparisons import comparison_key, draw_order, judged, scenes
-from hit_server.hits import checked_hits
+from generation.study import UserError
+from hit_server.reading import Answer
 from hit_server.records import (
     Assignment,
     Comparison,
     Hit,
-    ImageRecord,
     Placement,
+    ShownImage,
     StudyRecord,
     Vote,
+    now,
 )
+from hit_server.registering import new_name
+from hit_server.reserving import placements_of, release
 
 
 class UnknownStudy(UserError):
     """The database holds no such study."""
-
-
-@dataclass(frozen=True)
-class VoteAnswer:
-    """A readable answer to one question: the method chosen (or "none"), and how long it took."""
-
-    choice: str
-    milliseconds: int | None
 
 
 @dataclass(frozen=True)
@@ -49,84 +40,9 @@ class Submission:
     accepted_at: datetime | None
     submitted_at: datetime | None
     answer: str
-    places: Sequence[str]
-    """The methods as they were shown."""
-    votes: Mapping[str, VoteAnswer]
-    """By question; empty when there is a problem."""
+    answers: Sequence[Answer]
+    """Empty when there is a problem."""
     problem: str | None
-
-
-def register_study(
-    session: Session, file: StudyFile, rows: Sequence[ManifestRow], folder: Path
-) -> StudyRecord:
-    """Write a study and the comparisons whose images all exist; again and again adds what is new.
-
-    Images that were replaced since are taken over as long as no HIT shows them.
-
-    Raises:
-        StudyError: the table `[hits]` does not hold.
-    """
-    hits = checked_hits(file)
-    study = session.scalar(select(StudyRecord).where(StudyRecord.name == file.study.name))
-    if study is None:
-        study = StudyRecord(name=file.study.name, seed=file.study.seed)
-        session.add(study)
-    study.title, study.hits = file.study.title, hits.model_dump()
-    study.digest = file.digest
-    session.flush()
-    _register_images(session, study, rows, folder)
-    there = list(session.scalars(select(Comparison).where(Comparison.study_id == study.id)))
-    known = {comparison.key for comparison in there}
-    already = {(comparison.prompt_id, comparison.seed) for comparison in there}
-    wanted = judged(scenes(rows), hits.pairs, seed=file.study.seed, already=already)
-    for scene, by_method in wanted.items():
-        for group in hits.comparisons:
-            key = comparison_key(scene, group)
-            if key in known or not all(name in by_method for name in group):
-                continue
-            row = by_method[group[0]]
-            session.add(
-                Comparison(
-                    public_id=secrets.token_hex(12),
-                    study_id=study.id,
-                    key=key,
-                    prompt_id=row.prompt_id,
-                    prompt=row.prompt,
-                    category=row.category,
-                    seed=row.seed,
-                    methods=list(group),
-                )
-            )
-    session.commit()
-    return study
-
-
-def _register_images(
-    session: Session, study: StudyRecord, rows: Sequence[ManifestRow], folder: Path
-) -> None:
-    present = {
-        (image.prompt_id, image.seed, image.method): image
-        for image in session.scalars(select(ImageRecord).where(ImageRecord.study_id == study.id))
-    }
-    published = {
-        (comparison.prompt_id, comparison.seed, method)
-        for comparison in session.scalars(
-            select(Comparison).join(Hit).where(Comparison.study_id == study.id)
-        )
-        for method in comparison.methods
-    }
-    for row in rows:
-        image = present.get(row.scene)
-        if image is None:
-            # A random public name: nothing in an address may betray the method.
-            image = ImageRecord(public_id=secrets.token_hex(12), study_id=study.id)
-            image.prompt_id, image.seed, image.method = row.scene
-            session.add(image)
-        elif row.scene in published:
-            continue
-        image.sha256, image.path = row.sha256, str((folder / row.path).resolve())
-        image.width, image.height = row.width, row.height
-    session.flush()
 
 
 def study_named(session: Session, name: str) -> StudyRecord:
@@ -144,88 +60,42 @@ def study_named(session: Session, name: str) -> StudyRecord:
     return study
 
 
-def find_comparison(session: Session, public_id: str) -> Comparison | None:
-    """A comparison by the name in its HIT's address."""
-    return session.scalar(select(Comparison).where(Comparison.public_id == public_id))
+def find_hit(session: Session, public_id: str) -> Hit | None:
+    """A HIT by the name in its page's address."""
+    return session.scalar(select(Hit).where(Hit.public_id == public_id))
 
 
-def find_image(session: Session, public_id: str) -> ImageRecord | None:
+def find_image(session: Session, public_id: str) -> ShownImage | None:
     """An image by the name in its address."""
-    return session.scalar(select(ImageRecord).where(ImageRecord.public_id == public_id))
+    return session.scalar(select(ShownImage).where(ShownImage.public_id == public_id))
 
 
-def images_of(session: Session, comparison: Comparison) -> dict[str, ImageRecord]:
-    """The images that meet, by method."""
-    found = session.scalars(
-        select(ImageRecord).where(
-            ImageRecord.study_id == comparison.study_id,
-            ImageRecord.prompt_id == comparison.prompt_id,
-            ImageRecord.seed == comparison.seed,
-            ImageRecord.method.in_(comparison.methods),
-        )
-    )
-    return {image.method: image for image in found}
+def images_of(session: Session, comparison: Comparison) -> dict[str, ShownImage]:
+    """The images of a comparison by name, those of its checks included."""
+    found = session.scalars(select(ShownImage).where(ShownImage.comparison_id == comparison.id))
+    return {image.name: image for image in found}
 
 
 def opened_by(session: Session, study_id: int, worker_id: str) -> set[str]:
-    """Assignments of a study whose page a worker has opened."""
+    """Assignments of a study whose page a worker has opened, without those given back."""
     return set(
         session.scalars(
             select(Placement.assignment_id)
-            .join(Comparison)
-            .where(Comparison.study_id == study_id, Placement.worker_id == worker_id)
+            .join(Hit, Placement.hit_record_id == Hit.id)
+            .where(
+                Hit.study_id == study_id,
+                Placement.worker_id == worker_id,
+                Placement.released_at.is_(None),
+            )
         )
     )
-
-
-def placement_for(
-    session: Session, comparison: Comparison, assignment_id: str, worker_id: str
-) -> Placement | None:
-    """The placement that was drawn for a worker's assignment, if one was."""
-    return session.scalar(
-        select(Placement).where(
-            Placement.comparison_id == comparison.id,
-            Placement.assignment_id == assignment_id,
-            Placement.worker_id == worker_id,
-        )
-    )
-
-
-def place(
-    session: Session, comparison: Comparison, assignment_id: str, worker_id: str
-) -> Placement:
-    """The placement of a worker's assignment: drawn at the first call, the same ever after."""
-    # The row lock makes two first calls on PostgreSQL count each other; SQLite has one writer.
-    session.execute(select(Comparison.id).where(Comparison.id == comparison.id).with_for_update())
-    existing = placement_for(session, comparison, assignment_id, worker_id)
-    if existing is not None:
-        return existing
-    used = session.scalars(
-        select(Placement.methods).where(Placement.comparison_id == comparison.id)
-    ).all()
-    order = draw_order(
-        comparison.methods,
-        used,
-        seed=comparison.study.seed,
-        about=f"{comparison.key}|{len(used)}",
-    )
-    placement = Placement(
-        comparison_id=comparison.id,
-        assignment_id=assignment_id,
-        worker_id=worker_id,
-        methods=order,
-    )
-    session.add(placement)
-    session.commit()
-    return placement
 
 
 def unpublished(session: Session, study: StudyRecord) -> list[Comparison]:
-    """Comparisons that have no HIT yet, not even an intended one."""
+    """Comparisons that no HIT shows yet, not even an intended one."""
     statement = (
         select(Comparison)
-        .outerjoin(Hit)
-        .where(Comparison.study_id == study.id, Hit.id.is_(None))
+        .where(Comparison.study_id == study.id, Comparison.hit_record_id.is_(None))
         .order_by(Comparison.id)
     )
     return list(session.scalars(statement))
@@ -234,15 +104,32 @@ def unpublished(session: Session, study: StudyRecord) -> list[Comparison]:
 def hits_of(session: Session, study: StudyRecord, *, settled: bool) -> list[Hit]:
     """The study's HITs that the crowd is known to have (settled), or that are only intended."""
     known = Hit.hit_id.is_not(None) if settled else Hit.hit_id.is_(None)
-    statement = (
-        select(Hit).join(Comparison).where(Comparison.study_id == study.id, known).order_by(Hit.id)
+    return list(
+        session.scalars(select(Hit).where(Hit.study_id == study.id, known).order_by(Hit.id))
     )
-    return list(session.scalars(statement))
 
 
-def intend_hit(session: Session, comparison: Comparison, endpoint: str, token: str) -> Hit:
-    """Write down that a HIT is about to be asked for."""
-    hit = Hit(comparison_id=comparison.id, endpoint=endpoint, token=token)
+def intend_hit(
+    session: Session,
+    study: StudyRecord,
+    endpoint: str,
+    token: str,
+    *,
+    comparisons: Sequence[Comparison],
+    assignments: int,
+    duration_s: int,
+) -> Hit:
+    """Write down that a HIT is about to be asked for; without comparisons it is pooled."""
+    hit = Hit(
+        study_id=study.id,
+        public_id=new_name(),
+        endpoint=endpoint,
+        token=token,
+        pooled=not comparisons,
+        assignments=assignments,
+        duration_s=duration_s,
+    )
+    hit.comparisons.extend(comparisons)
     session.add(hit)
     session.commit()
     return hit
@@ -267,6 +154,8 @@ def record_assignment(session: Session, hit: Hit, submission: Submission) -> boo
     )
     if known is not None:
         known.status = submission.status
+        if known.status == "Rejected":
+            _free(session, known)
         session.commit()
         return False
     assignment = Assignment(
@@ -279,16 +168,26 @@ def record_assignment(session: Session, hit: Hit, submission: Submission) -> boo
         answer=submission.answer,
         problem=submission.problem,
     )
-    for question, vote in submission.votes.items():
+    placements = placements_of(session, submission.assignment_id, submission.worker_id)
+    shown = {placement.number: placement for placement in placements}
+    for answer in submission.answers:
+        placement = shown[answer.number]
+        if placement.kind == "vote" and _voted(session, placement):
+            continue  # one worker, one vote: raw answers keep the second
         assignment.votes.append(
             Vote(
-                comparison_id=hit.comparison_id,
-                question=question,
-                choice=vote.choice,
-                places=list(submission.places),
-                milliseconds=vote.milliseconds,
+                comparison_id=placement.comparison_id,
+                number=answer.number,
+                kind=placement.kind,
+                question=answer.question,
+                choice=answer.choice,
+                places=list(placement.methods),
+                milliseconds=answer.milliseconds,
+                conditions=answer.conditions,
             )
         )
+    if submission.problem or submission.status == "Rejected":
+        _free(session, assignment)
     session.add(assignment)
     try:
         session.commit()
@@ -297,3 +196,28 @@ def record_assignment(session: Session, hit: Hit, submission: Submission) -> boo
         session.rollback()
         return False
     return True
+
+
+def _voted(session: Session, placement: Placement) -> bool:
+    """Whether the worker's vote on a comparison came with another assignment before.
+
+    It happens when time ran out, the worker was given the comparison again, and both came in.
+    """
+    earlier = (
+        select(Vote.id)
+        .join(Assignment, Vote.assignment_record_id == Assignment.id)
+        .where(
+            Vote.comparison_id == placement.comparison_id,
+            Vote.kind == "vote",
+            Assignment.worker_id == placement.worker_id,
+            Assignment.assignment_id != placement.assignment_id,
+            Assignment.status != "Rejected",
+        )
+    )
+    return session.scalar(earlier.limit(1)) is not None
+
+
+def _free(session: Session, assignment: Assignment) -> None:
+    """An assignment that gave no votes gives its slots back: another worker shall have them."""
+    for placement in placements_of(session, assignment.assignment_id, assignment.worker_id):
+        release(session, placement, now())

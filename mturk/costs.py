@@ -15,6 +15,8 @@ assignment's fee is rounded up, so the figure is an upper bound: "at most".
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 
@@ -57,6 +59,15 @@ def assignment_fee(reward: Decimal, assignments: int, *, masters: bool) -> Decim
 def bonus_fee(amount: Decimal) -> Decimal:
     """The fee for one bonus."""
     return max((amount * BASE_RATE).quantize(CENT, rounding=ROUND_CEILING), CENT)
+
+
+def cost_of(sizes: Iterable[int], reward: Decimal, *, masters: bool) -> Cost:
+    """What HITs of the given numbers of assignments cost when every assignment is approved."""
+    total = Cost(Decimal("0.00"), Decimal("0.00"))
+    for size, number in Counter(sizes).items():
+        part = cost(number, size, reward, masters=masters)
+        total = Cost(total.reward + part.reward, total.fees + part.fees)
+    return total
 
 
 def cost(hits: int, assignments: int, reward: Decimal, *, masters: bool) -> Cost:

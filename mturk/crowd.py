@@ -5,9 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from generation.study import Table
+from mturk.costs import MANY
 
 YEAR_S = 31_536_000
 MONTH_S = 2_592_000
@@ -32,13 +33,18 @@ class ReviewRules(Table):
     """Votes that a worker must have given before its side is looked at."""
     same_side_share: float = Field(default=0.95, gt=0, le=1)
     """Share of a worker's votes for one place, or for "no clear winner"."""
+    failed_checks: int = Field(default=1, ge=1)
+    """Answers to check comparisons that were wrong, in one assignment."""
 
 
 class Crowd(Table):
     """`[crowd]`."""
 
     assignments: int = Field(default=10, ge=1, le=1000)
-    """Different workers for each comparison."""
+    """Different workers for each comparison. "save_fees" stands for ten, with `save_fees`."""
+    save_fees: bool = False
+    """Publish HITs of at most nine assignments, which cost less: the server sees to it that no
+    worker judges a comparison twice."""
     reward_usd: Dollars = Decimal("0.10")
     """Dollars for each assignment, in quotes."""
     masters: bool = True
@@ -55,3 +61,20 @@ class Crowd(Table):
     duration_s: int = Field(default=600, ge=30, le=YEAR_S)
     auto_approval_s: int = Field(default=259_200, ge=0, le=MONTH_S)
     review: ReviewRules = ReviewRules()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _save_fees(cls, table: Any) -> Any:
+        if isinstance(table, dict) and table.get("assignments") == "save_fees":
+            return table | {"assignments": 10, "save_fees": True}
+        return table
+
+    @property
+    def hit_assignments(self) -> int:
+        """The most assignments that one HIT has: the fee depends on it."""
+        return min(self.assignments, MANY - 1) if self.pooled else self.assignments
+
+    @property
+    def pooled(self) -> bool:
+        """Whether HITs leave it to the server which comparison a worker judges."""
+        return self.save_fees and self.assignments >= MANY

@@ -1,4 +1,4 @@
-"""Publishing: every comparison gets one HIT, whatever fails in between.
+"""Publishing: every comparison gets its HIT, once, whatever fails in between.
 
 A HIT is written down with its token before it is asked for, and settled with its id after.
 When the answer was lost, the same token finds the HIT again for 24 hours, and the same
@@ -7,9 +7,10 @@ annotation for ever.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -21,8 +22,9 @@ from hit_server.hits import Hits
 from hit_server.intents import token_of
 from hit_server.records import Comparison, Hit, StudyRecord, now
 from hit_server.store import hits_of, intend_hit, settle_hit, unpublished
+from mturk.batches import chunks, hit_sizes, pool_sizes
 from mturk.client import Endpoint, existing_hit, explained
-from mturk.costs import Cost, cost
+from mturk.costs import Cost, cost_of
 from mturk.crowd import Crowd
 from mturk.exclusions import exclude, excludes, exclusion_type, workers_to_exclude
 from mturk.in_flight import in_flight
@@ -44,6 +46,8 @@ class LaunchPlan:
     """What publishing would ask for, and what it costs."""
 
     comparisons: int
+    hits: int
+    """Published and to publish."""
     published: int
     to_publish: int
     assignments: int
@@ -64,6 +68,16 @@ class Launched:
 
 
 @dataclass(frozen=True)
+class Wanted:
+    """A HIT to ask for: what a thread needs of its record."""
+
+    hit: Hit
+    token: str
+    public_id: str
+    assignments: int
+
+
+@dataclass(frozen=True)
 class Publisher:
     """What every HIT of a launch shares."""
 
@@ -72,13 +86,14 @@ class Publisher:
     crowd: Crowd
     public_url: str
 
-    def publish(self, token: str, public_id: str, hit_type: str) -> tuple[str, bool]:
+    def publish(self, wanted: Wanted, hit_type: str) -> tuple[str, bool]:
         """Ask for a HIT; its id, and whether an earlier request had already made it."""
-        url = f"{self.public_url.rstrip('/')}/hit/{public_id}"
+        url = f"{self.public_url.rstrip('/')}/hit/{wanted.public_id}"
+        token = wanted.token
         try:
             answer = self.client.create_hit_with_hit_type(
                 HITTypeId=hit_type,
-                MaxAssignments=self.crowd.assignments,
+                MaxAssignments=wanted.assignments,
                 LifetimeInSeconds=self.crowd.lifetime_s,
                 Question=external_question(url),
                 RequesterAnnotation=token,
@@ -112,14 +127,32 @@ def plan_launch(session: Session, study: StudyRecord, crowd: Crowd) -> LaunchPla
     total = session.scalar(
         select(func.count()).select_from(Comparison).where(Comparison.study_id == study.id)
     )
-    published = len(hits_of(session, study, settled=True))
-    missing = (total or 0) - published
+    published = [hit.assignments for hit in hits_of(session, study, settled=True)]
+    missing = [hit.assignments for hit in hits_of(session, study, settled=False)]
+    missing += _new_sizes(session, study, crowd)
 
-    def price(count: int) -> Cost:
-        return cost(count, crowd.assignments, crowd.reward_usd, masters=crowd.masters)
+    def price(sizes: list[int]) -> Cost:
+        return cost_of(sizes, crowd.reward_usd, masters=crowd.masters)
 
-    assignments = missing * crowd.assignments
-    return LaunchPlan(total or 0, published, missing, assignments, price(missing), price(published))
+    return LaunchPlan(
+        comparisons=total or 0,
+        hits=len(published) + len(missing),
+        published=len(published),
+        to_publish=len(missing),
+        assignments=sum(missing),
+        cost=price(missing),
+        spent=price(published),
+    )
+
+
+def _new_sizes(session: Session, study: StudyRecord, crowd: Crowd) -> list[int]:
+    """Assignments of the HITs that nobody has intended yet."""
+    per_hit = Hits.model_validate(study.hits).per_hit
+    if not crowd.pooled:
+        return hit_sizes(len(unpublished(session, study)), per_hit, crowd)
+    count = select(func.count()).select_from(Comparison).where(Comparison.study_id == study.id)
+    there = select(func.sum(Hit.assignments)).where(Hit.study_id == study.id, Hit.pooled)
+    return hit_sizes(session.scalar(count) or 0, per_hit, crowd, there=session.scalar(there) or 0)
 
 
 def check_money(plan: LaunchPlan, crowd: Crowd, balance: Decimal) -> None:
@@ -149,29 +182,115 @@ def launch(
     *,
     progress: Progress | None = None,
 ) -> Launched:
-    """Publish a HIT for each comparison that has none.
+    """Publish the HITs that the study's comparisons lack.
 
     Raises:
         LaunchError: it would overspend; nothing is published then.
         CrowdError: the endpoint cannot be reached or refuses; run it again and it goes on.
     """
-    # Before every request the transaction ends: a slow crowd must not hold the database.
+    crowd = publisher.crowd
+    study.votes_wanted = crowd.assignments
+    session.commit()
+    plan = plan_launch(session, study, crowd)
+    if plan.to_publish == 0:
+        session.commit()
+        return Launched(0, 0)
+    _check_balance(session, publisher, lambda balance: check_money(plan, crowd, balance))
+    return _publish(session, study, publisher, _new(session, study, publisher), progress)
+
+
+def launch_more(
+    session: Session, study: StudyRecord, publisher: Publisher, assignments: int
+) -> Launched:
+    """Publish further places of a pooled study, for votes that were lost.
+
+    Raises:
+        LaunchError: the account holds too little; nothing is published then.
+        CrowdError: the endpoint cannot be reached or refuses; run it again and it goes on.
+    """
+    sizes = pool_sizes(assignments)
+    price = cost_of(sizes, publisher.crowd.reward_usd, masters=publisher.crowd.masters).total
+
+    def check(balance: Decimal) -> None:
+        if price > balance:
+            raise LaunchError(
+                f"topping up costs ${price}, but the account holds ${balance}. Nothing was "
+                "published. Add money to the account."
+            )
+
+    _check_balance(session, publisher, check)
+    return _publish(session, study, publisher, _pool(session, study, publisher, sizes), None)
+
+
+def _check_balance(
+    session: Session, publisher: Publisher, check: Callable[[Decimal], None]
+) -> None:
+    session.commit()  # a slow crowd must not hold the database
+    with explained(publisher.endpoint):
+        check(Decimal(publisher.client.get_account_balance()["AvailableBalance"]))
+
+
+def _publish(
+    session: Session,
+    study: StudyRecord,
+    publisher: Publisher,
+    new: Iterator[Hit],
+    progress: Progress | None,
+) -> Launched:
+    """Publish what an earlier run had intended, then what is new."""
     client = publisher.client
     with explained(publisher.endpoint):
-        plan = plan_launch(session, study, publisher.crowd)
-        session.commit()
-        if plan.to_publish == 0:
-            return Launched(0, 0)
-        balance = Decimal(client.get_account_balance()["AvailableBalance"])
-        check_money(plan, publisher.crowd, balance)
         excluded = _excluded(session, study, publisher)
         hit_type = publisher.hit_type(Hits.model_validate(study.hits), excluded)
-        open_intents = hits_of(session, study, settled=False)
+        intended = hits_of(session, study, settled=False)
+        total = len(intended) + len(_new_sizes(session, study, publisher.crowd))
         session.commit()
-        lost = _by_annotation(client) if open_intents else {}
-        made = _Made(session, publisher, hit_type, lost, plan.to_publish, progress)
-        in_flight(made.wanted(study, open_intents), made.ask, made.settle)
-    return Launched(plan.to_publish - made.found, made.found)
+        lost = _by_annotation(client) if intended else {}
+        made = _Made(session, publisher, hit_type, lost, total, progress)
+        in_flight(made.wanted(chain(intended, new)), made.ask, made.settle)
+    return Launched(made.done - made.found, made.found)
+
+
+def _new(session: Session, study: StudyRecord, publisher: Publisher) -> Iterator[Hit]:
+    """The HITs that nobody has asked for, each written down when its turn comes."""
+    crowd = publisher.crowd
+    if crowd.pooled:
+        sizes = _new_sizes(session, study, crowd)
+        yield from _pool(session, study, publisher, sizes)
+        return
+    per_hit = Hits.model_validate(study.hits).per_hit
+    waiting = unpublished(session, study)
+    if per_hit > 1:
+        # A page of one prompt's comparisons would show the same image twice. Keys are hashes.
+        waiting.sort(key=lambda comparison: comparison.key)
+    for group in chunks(waiting, per_hit):
+        yield intend_hit(
+            session,
+            study,
+            publisher.endpoint.url,
+            request_token(study, group, publisher.endpoint),
+            comparisons=group,
+            assignments=crowd.assignments,
+            duration_s=crowd.duration_s,
+        )
+
+
+def _pool(
+    session: Session, study: StudyRecord, publisher: Publisher, sizes: list[int]
+) -> Iterator[Hit]:
+    """HITs that leave it to the server what they show."""
+    count = select(func.count()).select_from(Hit).where(Hit.study_id == study.id, Hit.pooled)
+    first = session.scalar(count) or 0
+    for number, size in enumerate(sizes, first):
+        yield intend_hit(
+            session,
+            study,
+            publisher.endpoint.url,
+            token_of(study.name, f"pool {number}", publisher.endpoint.url),
+            comparisons=[],
+            assignments=size,
+            duration_s=publisher.crowd.duration_s,
+        )
 
 
 def _excluded(session: Session, study: StudyRecord, publisher: Publisher) -> str | None:
@@ -200,23 +319,18 @@ class _Made:
     done: int = 0
     found: int = 0
 
-    def wanted(self, study: StudyRecord, intended: list[Hit]) -> Iterator[_Wanted]:
-        """What an earlier run had asked for, then the rest, each written down before."""
-        for hit in intended:
-            yield _Wanted(hit, hit.token, hit.comparison.public_id)
-        endpoint = self.publisher.endpoint
-        for comparison in unpublished(self.session, study):
-            token = request_token(study, comparison, endpoint)
-            hit = intend_hit(self.session, comparison, endpoint.url, token)
-            yield _Wanted(hit, token, comparison.public_id)
+    def wanted(self, hits: Iterable[Hit]) -> Iterator[Wanted]:
+        """What is asked for, each written down before."""
+        for hit in hits:
+            yield Wanted(hit, hit.token, hit.public_id, hit.assignments)
 
-    def ask(self, wanted: _Wanted) -> tuple[str, bool]:
+    def ask(self, wanted: Wanted) -> tuple[str, bool]:
         """Ask the crowd, unless it is known to have made the HIT."""
         if wanted.token in self.lost:
             return self.lost[wanted.token], True
-        return self.publisher.publish(wanted.token, wanted.public_id, self.hit_type)
+        return self.publisher.publish(wanted, self.hit_type)
 
-    def settle(self, wanted: _Wanted, answer: tuple[str, bool]) -> None:
+    def settle(self, wanted: Wanted, answer: tuple[str, bool]) -> None:
         """Give an intended HIT its id."""
         hit_id, existed = answer
         settle_hit(self.session, wanted.hit, hit_id, now())
@@ -226,16 +340,10 @@ class _Made:
             self.progress(self.done, self.total)
 
 
-@dataclass(frozen=True)
-class _Wanted:
-    hit: Hit
-    token: str
-    public_id: str
-
-
-def request_token(study: StudyRecord, comparison: Comparison, endpoint: Endpoint) -> str:
-    """The token of a comparison's HIT: the same at every try, at most 64 characters."""
-    return token_of(study.name, comparison.public_id, endpoint.url)
+def request_token(study: StudyRecord, comparisons: Sequence[Comparison], endpoint: Endpoint) -> str:
+    """The token of a HIT: the same at every try, at most 64 characters."""
+    names = ",".join(comparison.public_id for comparison in comparisons)
+    return token_of(study.name, names, endpoint.url)
 
 
 def _by_annotation(client: MTurkClient) -> dict[str, str]:

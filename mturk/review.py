@@ -16,7 +16,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from generation.study import UserError
-from hit_server.records import Assignment, Comparison, Hit, StudyRecord, now
+from hit_server.checks import passed
+from hit_server.hits import Hits
+from hit_server.records import Assignment, Hit, StudyRecord, now
 from mturk.client import Endpoint, explained
 from mturk.crowd import ReviewRules
 from mturk.in_flight import in_flight
@@ -111,6 +113,7 @@ def flags(session: Session, study: StudyRecord, rules: ReviewRules) -> list[Flag
     """Assignments that the rules of the study file find careless, and unread ones."""
     everything = assignments_of(session, study)
     one_sided = _one_sided(everything, rules)
+    check_question = Hits.model_validate(study.hits).check_question
     found = []
     for each in everything:
         reasons = []
@@ -119,6 +122,11 @@ def flags(session: Session, study: StudyRecord, rules: ReviewRules) -> list[Flag
         seconds = _seconds(each)
         if seconds is not None and seconds < rules.min_seconds:
             reasons.append(f"answered in {seconds:.1f} s, under {rules.min_seconds:g} s")
+        failed = _failed_checks(each, check_question)
+        if failed >= rules.failed_checks:
+            reasons.append(f"{failed} check{'s' if failed > 1 else ''} answered wrong")
+        if each.flag:
+            reasons.append(f"noted: {each.flag}")
         if each.worker_id in one_sided:
             reasons.append(one_sided[each.worker_id])
         if reasons:
@@ -130,11 +138,7 @@ def assignments_of(session: Session, study: StudyRecord) -> list[Assignment]:
     """Every collected assignment of a study."""
     found = list(
         session.scalars(
-            select(Assignment)
-            .join(Hit)
-            .join(Comparison)
-            .where(Comparison.study_id == study.id)
-            .order_by(Assignment.id)
+            select(Assignment).join(Hit).where(Hit.study_id == study.id).order_by(Assignment.id)
         )
     )
     session.commit()
@@ -151,11 +155,18 @@ def _seconds(assignment: Assignment) -> float | None:
     return (assignment.submitted_at - assignment.accepted_at).total_seconds()
 
 
+def _failed_checks(assignment: Assignment, check_question: str) -> int:
+    return sum(
+        passed(vote.kind, vote.question, vote.choice, check_question=check_question) is False
+        for vote in assignment.votes
+    )
+
+
 def _one_sided(everything: Sequence[Assignment], rules: ReviewRules) -> dict[str, str]:
     """Workers who chose the same place nearly always, and in how many votes."""
     sides: dict[str, list[int]] = defaultdict(list)
     for each in everything:
-        for vote in each.votes:
+        for vote in (vote for vote in each.votes if vote.kind == "vote"):
             place = vote.places.index(vote.choice) + 1 if vote.choice in vote.places else 0
             sides[each.worker_id].append(place)
     found = {}

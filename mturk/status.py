@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from hit_server.hits import Hits
 from hit_server.records import Assignment, Comparison, Hit, StudyRecord, Vote
 from hit_server.store import hits_of
 from mturk.client import Endpoint, explained
@@ -27,7 +28,7 @@ class StudyStatus:
 
     comparisons: int
     hits_published: int
-    assignments_wanted: int
+    votes_wanted: int
     crowd_available: int
     crowd_pending: int
     collected: int
@@ -35,6 +36,8 @@ class StudyStatus:
     approved: int
     rejected: int
     votes: int
+    votes_given: tuple[tuple[int, int], ...]
+    """How many comparisons have so many workers' votes: pairs of workers and comparisons."""
     complete_comparisons: int
     spent_usd: Decimal
     committed_usd: Decimal
@@ -57,29 +60,41 @@ def status(
             answer: Any = client.get_hit(HITId=hit.hit_id or "")["HIT"]
             available += answer["NumberOfAssignmentsAvailable"]
             pending += answer["NumberOfAssignmentsPending"]
-    of_study = Comparison.study_id == study.id
+    questions = len(Hits.model_validate(study.hits).questions)
     rows = session.execute(
-        select(Assignment.status, Assignment.problem.is_not(None), Comparison.id)
+        select(Assignment.status, Assignment.problem.is_not(None))
         .join(Hit, Assignment.hit_record_id == Hit.id)
-        .join(Comparison)
-        .where(of_study)
+        .where(Hit.study_id == study.id)
     ).all()
-    states = Counter(state for state, _, _ in rows)
-    read = Counter(comparison for _, unread, comparison in rows if not unread)
-    votes = session.scalar(select(func.count()).select_from(Vote).join(Comparison).where(of_study))
-    fee = assignment_fee(crowd.reward_usd, crowd.assignments, masters=crowd.masters)
+    states = Counter(state for state, _ in rows)
+    given = _votes_given(session, study)
+    fee = assignment_fee(crowd.reward_usd, crowd.hit_assignments, masters=crowd.masters)
     return StudyStatus(
         comparisons=plan.comparisons,
         hits_published=plan.published,
-        assignments_wanted=plan.comparisons * crowd.assignments,
+        votes_wanted=plan.comparisons * crowd.assignments * questions,
         crowd_available=available,
         crowd_pending=pending,
         collected=len(rows),
-        unread=sum(bool(unread) for _, unread, _ in rows),
+        unread=sum(bool(unread) for _, unread in rows),
         approved=states["Approved"],
         rejected=states["Rejected"],
-        votes=votes or 0,
-        complete_comparisons=sum(n >= crowd.assignments for n in read.values()),
+        votes=sum(each for each in given.values()) * questions,
+        votes_given=tuple(sorted(Counter(given.values()).items())),
+        complete_comparisons=sum(n >= crowd.assignments for n in given.values()),
         spent_usd=states["Approved"] * (crowd.reward_usd + fee),
         committed_usd=plan.spent.total,
     )
+
+
+def _votes_given(session: Session, study: StudyRecord) -> dict[int, int]:
+    """How many workers have judged each comparison, by its record; rejected ones left out."""
+    counted = (
+        select(Vote.comparison_id, func.count(Vote.assignment_record_id.distinct()))
+        .join(Assignment, Vote.assignment_record_id == Assignment.id)
+        .where(Vote.kind == "vote", Assignment.status != "Rejected")
+        .group_by(Vote.comparison_id)
+    )
+    by_id = {row[0]: row[1] for row in session.execute(counted)}
+    own = session.scalars(select(Comparison.id).where(Comparison.study_id == study.id))
+    return {each: by_id.get(each, 0) for each in own}

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from hit_server.hits import Hits
 from hit_server.intents import intend, settle
-from hit_server.records import Hit, Intent, StudyRecord, now
+from hit_server.records import Assignment, Comparison, Hit, Intent, StudyRecord, Vote, now
 from hit_server.store import hits_of
+from mturk.batches import pool_sizes
 from mturk.client import Endpoint, explained
-from mturk.costs import MANY, Cost, cost
+from mturk.costs import MANY, Cost, assignment_fee, cost, cost_of
 from mturk.crowd import Crowd
-from mturk.launch import LaunchError
+from mturk.launch import LaunchError, Publisher, launch_more
 
 if TYPE_CHECKING:
     from mypy_boto3_mturk import MTurkClient
@@ -36,6 +39,14 @@ class Lack:
     most: int
     """MaxAssignments that it has now."""
     expired: bool
+
+
+@dataclass(frozen=True)
+class Lacking:
+    """Assignments that a study lacks, and what they cost at most."""
+
+    assignments: int
+    cost: Decimal
 
 
 @dataclass(frozen=True)
@@ -61,30 +72,88 @@ def lacks(
 ) -> list[Lack]:
     """HITs with fewer readable assignments than wanted, and none on the way.
 
-    Assignments that are open, being worked on or not collected yet count as on the way.
+    Assignments that are open, being worked on or not collected yet count as on the way. Pooled
+    HITs are looked at together: see `pool_lacks`.
     """
     found = []
-    with explained(endpoint):
-        for hit in hits_of(session, study, settled=True):
-            good = sum(a.problem is None and a.status != "Rejected" for a in hit.assignments)
-            bad = len(hit.assignments) - good
-            hit_id = hit.hit_id or ""
-            session.commit()  # a slow crowd must not hold the database
-            shown: Any = client.get_hit(HITId=hit_id)["HIT"]
-            if shown["HITStatus"] == "Disposed":
-                continue
-            expired = shown["Expiration"] <= now()
-            on_the_way = shown["NumberOfAssignmentsPending"]
-            if not expired:
-                on_the_way += shown["NumberOfAssignmentsAvailable"]
-            most = shown["MaxAssignments"]
-            submitted = most - shown["NumberOfAssignmentsAvailable"]
-            submitted -= shown["NumberOfAssignmentsPending"]
-            uncollected = max(0, submitted - good - bad)
-            missing = crowd.assignments - good - on_the_way - uncollected
+    for state in _states(session, study, client, endpoint):
+        if not state.hit.pooled:
+            missing = crowd.assignments - state.good - state.on_the_way
             if missing > 0:
-                found.append(Lack(hit, hit_id, missing, most, expired))
+                found.append(Lack(state.hit, state.hit_id, missing, state.most, state.expired))
     return found
+
+
+def pool_lacks(
+    session: Session, study: StudyRecord, crowd: Crowd, client: MTurkClient, endpoint: Endpoint
+) -> int:
+    """Assignments that a pooled study lacks: for votes not given and not on the way."""
+    on_the_way = sum(
+        state.on_the_way for state in _states(session, study, client, endpoint) if state.hit.pooled
+    )
+    on_the_way += sum(hit.assignments for hit in hits_of(session, study, settled=False))
+    given = (
+        select(func.count(Vote.id))
+        .join(Assignment, Vote.assignment_record_id == Assignment.id)
+        .where(
+            Vote.comparison_id == Comparison.id,
+            Vote.kind == "vote",
+            Assignment.status != "Rejected",
+        )
+        .correlate(Comparison)
+        .scalar_subquery()
+    )
+    hits = Hits.model_validate(study.hits)
+    counts: Sequence[int] = session.scalars(
+        select(given).where(Comparison.study_id == study.id)
+    ).all()
+    session.commit()
+    lacking = sum(max(0, crowd.assignments - count // len(hits.questions)) for count in counts)
+    return max(0, -(-lacking // hits.per_hit) - on_the_way)
+
+
+def lacking(
+    session: Session, study: StudyRecord, crowd: Crowd, client: MTurkClient, endpoint: Endpoint
+) -> Lacking:
+    """What topping up would ask for."""
+    if crowd.pooled:
+        number = pool_lacks(session, study, crowd, client, endpoint)
+        price = cost_of(pool_sizes(number), crowd.reward_usd, masters=crowd.masters)
+        return Lacking(number, price.total)
+    wanted = lacks(session, study, crowd, client, endpoint)
+    return Lacking(sum(lack.missing for lack in wanted), extend_cost(crowd, wanted).total)
+
+
+@dataclass(frozen=True)
+class _State:
+    """What the records and the crowd say of a HIT."""
+
+    hit: Hit
+    hit_id: str
+    good: int
+    on_the_way: int
+    most: int
+    expired: bool
+
+
+def _states(
+    session: Session, study: StudyRecord, client: MTurkClient, endpoint: Endpoint
+) -> Iterator[_State]:
+    for hit in hits_of(session, study, settled=True):
+        good = sum(a.problem is None and a.status != "Rejected" for a in hit.given)
+        bad = len(hit.given) - good
+        hit_id = hit.hit_id or ""
+        session.commit()  # a slow crowd must not hold the database
+        with explained(endpoint):
+            shown: Any = client.get_hit(HITId=hit_id)["HIT"]
+        if shown["HITStatus"] == "Disposed":
+            continue
+        expired = shown["Expiration"] <= now()
+        most = shown["MaxAssignments"]
+        free, pending = shown["NumberOfAssignmentsAvailable"], shown["NumberOfAssignmentsPending"]
+        uncollected = max(0, most - free - pending - good - bad)
+        on_the_way = pending + uncollected + (0 if expired else free)
+        yield _State(hit, hit_id, good, on_the_way, most, expired)
 
 
 def extend_cost(crowd: Crowd, wanted: list[Lack]) -> Cost:
@@ -97,19 +166,24 @@ def extend_cost(crowd: Crowd, wanted: list[Lack]) -> Cost:
 def extend(
     session: Session,
     study: StudyRecord,
-    crowd: Crowd,
-    client: MTurkClient,
-    endpoint: Endpoint,
+    publisher: Publisher,
     *,
     progress: Progress | None = None,
 ) -> Extended:
-    """Ask for the assignments that comparisons lack, on the HITs that they have.
+    """Ask for the assignments that comparisons lack: on the HITs that they have, or a new pool's.
 
     Raises:
         LaunchError: a HIT made with fewer than ten assignments would grow to ten or more, or the
-            account holds too little; nothing is asked for then.
+            study's budget or the account holds too little; nothing is asked for then.
         CrowdError: the endpoint cannot be reached or refuses; run it again and it goes on.
     """
+    crowd, client, endpoint = publisher.crowd, publisher.client, publisher.endpoint
+    pool = pool_lacks(session, study, crowd, client, endpoint)
+    if crowd.pooled:
+        price = cost_of(pool_sizes(pool), crowd.reward_usd, masters=crowd.masters)
+        _within_budget(session, study, crowd, price.total)
+        launched = launch_more(session, study, publisher, pool)
+        return Extended(launched.published + launched.found, pool)
     wanted = lacks(session, study, crowd, client, endpoint)
     for lack in wanted:
         if lack.most < MANY <= lack.most + _more(lack, client, endpoint):
@@ -118,9 +192,10 @@ def extend(
                 f"to {MANY} or more. Nothing was extended. Launch the study anew under another "
                 "name for the comparisons that lack votes."
             )
+    total = extend_cost(crowd, wanted).total
+    _within_budget(session, study, crowd, total)
     with explained(endpoint):
         balance = Decimal(client.get_account_balance()["AvailableBalance"])
-        total = extend_cost(crowd, wanted).total
         if total > balance:
             raise LaunchError(
                 f"topping up costs at most ${total}, but the account holds ${balance}. Nothing was "
@@ -131,6 +206,25 @@ def extend(
             if progress:
                 progress(number, len(wanted))
     return Extended(len(wanted), sum(lack.missing for lack in wanted))
+
+
+def _within_budget(session: Session, study: StudyRecord, crowd: Crowd, more: Decimal) -> None:
+    """Refuse to top up beyond the study's budget: what was collected is spent."""
+    if crowd.budget_usd is None or more == 0:
+        return
+    done = session.scalar(
+        select(func.count(Assignment.id))
+        .join(Hit)
+        .where(Hit.study_id == study.id, Assignment.status != "Rejected")
+    )
+    session.commit()
+    fee = assignment_fee(crowd.reward_usd, crowd.hit_assignments, masters=crowd.masters)
+    spent = (done or 0) * (crowd.reward_usd + fee)
+    if spent + more > crowd.budget_usd:
+        raise LaunchError(
+            f"topping up costs at most ${more}, and ${spent} is spent: more than "
+            f"crowd.budget_usd = {crowd.budget_usd}. Nothing was asked for. Raise the budget."
+        )
 
 
 def close(

@@ -184,7 +184,8 @@ def _work(
 ) -> None:
     """Send the simulated workers to the worker site until no HIT is open."""
     status = crowd.status()
-    total, waiting = status.assignments_wanted, status.crowd_available + status.crowd_pending
+    waiting = status.crowd_available + status.crowd_pending
+    total = waiting + status.collected
     eyes, done = Eyes(), [total - waiting]
     if not waiting:
         return

@@ -15,7 +15,7 @@ from urllib.parse import urljoin
 import httpx
 from lxml import html
 
-from clearwinner.rehearsal.taste import Eyes, Impression, fingerprint
+from clearwinner.rehearsal.taste import Eyes, fingerprint
 from clearwinner.rehearsal.voting import SimulatedWorker
 from generation.study import UserError
 
@@ -144,16 +144,18 @@ class Shift:
 
     def _answers(self, task: Page, form: html.FormElement) -> dict[str, str]:
         """One choice for each question, from the images in the places they are shown."""
-        prompt = task.tree.xpath("string(//*[@id='prompt'])").strip().strip('“”"')
-        addresses = [urljoin(task.url, src) for src in task.tree.xpath("//form//img/@src")]
-        contents = {url: self.browser.image(url) for url in addresses}
-        seen: list[Impression] = [self.eyes.impression(contents[u], prompt) for u in addresses]
         answers = {}
-        for question in dict.fromkeys(form.xpath(".//input[@type='radio']/@name")):
-            about = f"{fingerprint(contents)}|{question}"
-            answers[question] = self.worker.vote(
-                [impression.of(question) for impression in seen], seed=self.seed, about=about
-            )
+        for pair in form.xpath(".//section[contains(@class, 'pair')]"):
+            prompt = pair.xpath("string(.//q)").strip().strip('“”"')
+            addresses = [urljoin(task.url, src) for src in pair.xpath(".//img/@src")]
+            contents = {url: self.browser.image(url) for url in addresses}
+            seen = [self.eyes.impression(contents[url], prompt) for url in addresses]
+            for name in dict.fromkeys(pair.xpath(".//input[@type='radio']/@name")):
+                question = str(name).partition(".")[2]
+                about = f"{fingerprint(contents)}|{question}"
+                answers[str(name)] = self.worker.vote(
+                    [impression.of(question) for impression in seen], seed=self.seed, about=about
+                )
         return answers
 
 

@@ -99,7 +99,10 @@ def _fill(session: Session, prompts: list[str], groups: list[list[str]], workers
                 public_id=f"c{hashlib.sha256(key.encode()).hexdigest()[:12]}", study=study,
                 key=key, prompt_id=f"p{number}", prompt=prompt, seed=0, methods=group,
             )  # fmt: skip
-            hit = Hit(comparison=comparison, endpoint="test", token=key, hit_id=key)
+            hit = Hit(
+                study=study, public_id=comparison.public_id, comparisons=[comparison],
+                assignments=10, duration_s=600, endpoint="test", token=key, hit_id=key,
+            )  # fmt: skip
             session.add(hit)
             tilt = rng.uniform(-0.2, 0.35)
             for worker in range(workers):

@@ -4,6 +4,7 @@ The marketplace is 127.0.0.1 and the hit server is localhost, so the frame is a 
 """
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +19,10 @@ from sqlalchemy.orm import Session
 from generation.manifest import read_manifest
 from hit_server.app import create_app
 from hit_server.database import open_database, session_factory
+from hit_server.registering import register_study
 from hit_server.serve import Server
 from hit_server.settings import Settings
-from hit_server.store import register_study, study_named
+from hit_server.store import hits_of, study_named
 from mturk.answers import decode_answers
 from mturk.client import Endpoint
 from mturk.crowd import Crowd
@@ -72,7 +74,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
             endpoint = Endpoint("marketplace", market.url)
             client = market.client()
             launch(session, study, Publisher(client, endpoint, crowd, url))
-            ids = [comparison.public_id for comparison in study.comparisons]
+            ids = [hit.public_id for hit in hits_of(session, study, settled=True)]
             session.rollback()
             yield Place(market, url, client, ids, session)
     engine.dispose()
@@ -124,9 +126,9 @@ def test_the_whole_way_by_keyboard(browser: Browser, place: Place) -> None:
     page = signed_in(browser, place, viewport={"width": 1366, "height": 900})
     picture(page, "worker-site")
     task = accepted(page)
-    task.locator("#prompt").wait_for()
-    assert task.locator("#prompt").inner_text() == PROMPT
-    task.locator("#stage:not(.waiting)").wait_for()
+    task.locator(".prompt q").wait_for()
+    assert task.locator(".prompt q").inner_text() == PROMPT
+    task.locator(".stage.ready").wait_for()
     page.wait_for_timeout(200)
     picture(page, "task-in-frame")
     page.keyboard.press("1")
@@ -135,15 +137,15 @@ def test_the_whole_way_by_keyboard(browser: Browser, place: Place) -> None:
     page.keyboard.press("Enter")
     task.get_by_role("heading", name="Submitted").wait_for()
     found = answers(place)
-    assert (found["correctness"], found["appeal"]) == ("1", "none")
-    assert found["comparison"] == place.public_ids[0]
-    assert int(found["milliseconds.correctness"]) > 100
+    assert (found["1.correctness"], found["1.appeal"]) == ("1", "none")
+    assert int(found["1.correctness.milliseconds"]) > 100
+    assert re.fullmatch(r"\d+x\d+", found["viewport"])
 
 
 def test_by_mouse_without_javascript(browser: Browser, place: Place) -> None:
     page = signed_in(browser, place, java_script_enabled=False)
     task = accepted(page)
-    task.locator("#prompt").wait_for()
+    task.locator(".prompt q").wait_for()
     task.get_by_role("button", name="Submit").click()
     # Both questions are required: nothing was sent.
     task.get_by_role("radio", name="Image 2").first.check()
@@ -151,8 +153,8 @@ def test_by_mouse_without_javascript(browser: Browser, place: Place) -> None:
     task.get_by_role("button", name="Submit").click()
     task.get_by_role("heading", name="Submitted").wait_for()
     found = answers(place)
-    assert (found["correctness"], found["appeal"]) == ("2", "none")
-    assert found["milliseconds.appeal"] == ""
+    assert (found["1.correctness"], found["1.appeal"]) == ("2", "none")
+    assert found["1.appeal.milliseconds"] == ""
 
 
 def test_a_preview_shows_the_task_and_takes_no_answer(browser: Browser, place: Place) -> None:
@@ -185,10 +187,10 @@ def test_axe_finds_nothing_and_nothing_moves(
             assignmentId="3ABC", workerId="A1", hitId=hit_id, turkSubmitTo=place.market.url
         )
     )
-    page.locator("#stage:not(.waiting)").wait_for()
+    page.locator(".stage.ready").wait_for()
     page.wait_for_timeout(200)
     assert page.evaluate("window.shift") == 0
-    images = page.locator("#stage img")
+    images = page.locator(".stage img")
     picture(page, f"hit-{images.count()}-{width}-{scheme}")
     found = Axe().run(page)
     assert found.violations_count == 0, found.generate_report()

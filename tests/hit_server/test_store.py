@@ -1,47 +1,27 @@
 """The study's records, on SQLite and on a real PostgreSQL."""
 
-import threading
-from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from alembic import command
-from sqlalchemy import Engine, delete, select
-from sqlalchemy.orm import Session
+from sqlalchemy import Engine, select
 
 from generation.manifest import read_manifest
 from generation.study import StudyFile, UserError
 from hit_server.comparisons import judged, scenes
-from hit_server.database import alembic_config, open_database, session_factory
-from hit_server.records import Comparison, ImageRecord, Placement, Record, StudyRecord, now
-from hit_server.store import intend_hit, place, placement_for, register_study, settle_hit
+from hit_server.database import alembic_config, open_database, open_engine, session_factory
+from hit_server.records import Comparison, Hit, ImageRecord, Placement, Vote, now
+from hit_server.registering import register_study
+from hit_server.reserving import reserve
+from hit_server.store import images_of
 from tests.conftest import manifest_row, scratch_study
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path}/records.sqlite3"
-    else:
-        url = request.getfixturevalue("postgres_url")
-    engine = open_database(url)
-    with engine.begin() as connection:
-        for table in reversed(Record.metadata.sorted_tables):
-            connection.execute(delete(table))
-    yield engine
-    engine.dispose()
+from tests.hit_server.conftest import published
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> StudyFile:
     return scratch_study(tmp_path)
-
-
-def registered(session: Session, file: StudyFile) -> StudyRecord:
-    folder = file.study.place
-    return register_study(session, file, read_manifest(folder), folder)
 
 
 def test_migrations_make_exactly_the_records(engine: Engine) -> None:
@@ -69,8 +49,7 @@ def test_a_published_comparison_keeps_its_images(engine: Engine, file: StudyFile
     rows = read_manifest(folder)
     with session_factory(engine)() as session:
         study = register_study(session, file, rows, folder)
-        hit = intend_hit(session, study.comparisons[0], "e", "t")
-        settle_hit(session, hit, "H", now())
+        published(session, study, study.comparisons[:1])
         other = [row.__class__(**{**vars(row), "sha256": "f" * 64}) for row in rows]
         register_study(session, file, other, folder)
         kept = session.scalars(
@@ -82,43 +61,6 @@ def test_a_published_comparison_keeps_its_images(engine: Engine, file: StudyFile
         assert "f" * 64 not in kept
         changed = session.scalars(select(ImageRecord.sha256)).all()
         assert changed.count("f" * 64) == 7
-
-
-def test_a_placement_is_drawn_once_and_orders_are_balanced(engine: Engine, file: StudyFile) -> None:
-    with session_factory(engine)() as session:
-        comparison = registered(session, file).comparisons[0]
-        again = place(session, comparison, "A0", "W0").methods
-        assert place(session, comparison, "A0", "W0").methods == again
-        orders = [tuple(place(session, comparison, f"A{i}", f"W{i}").methods) for i in range(10)]
-        assert Counter(orders) == {("alpha", "beta"): 5, ("beta", "alpha"): 5}
-        assert placement_for(session, comparison, "A0", "somebody else") is None
-
-
-def test_workers_who_come_at_once_are_placed_in_balance(engine: Engine, file: StudyFile) -> None:
-    factory = session_factory(engine)
-    with factory() as session:
-        comparison_id = registered(session, file).comparisons[0].id
-    gate = threading.Barrier(10)
-    failures: list[BaseException] = []
-
-    def arrive(number: int) -> None:
-        try:
-            with factory() as session:
-                gate.wait()
-                comparison = session.get_one(Comparison, comparison_id)
-                place(session, comparison, f"A{number}", f"W{number}")
-        except BaseException as error:
-            failures.append(error)
-
-    threads = [threading.Thread(target=arrive, args=(number,)) for number in range(10)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert failures == []
-    with factory() as session:
-        orders = [tuple(order) for order in session.scalars(select(Placement.methods))]
-    assert Counter(orders) == {("alpha", "beta"): 5, ("beta", "alpha"): 5}
 
 
 @pytest.mark.parametrize(
@@ -158,3 +100,55 @@ def test_only_as_many_pairs_are_judged_as_asked(tmp_path: Path) -> None:
     assert any(set(judged(found, 4, seed=seed)) != set(four) for seed in range(2, 20))
     left_out = next(scene for scene in found if scene not in four)
     assert left_out in judged(found, 4, seed=1, already=[left_out])
+
+
+def test_records_of_an_earlier_version_come_along(tmp_path: Path) -> None:
+    """A study that was launched and voted on before HITs could show several comparisons."""
+    engine = open_engine(f"sqlite:///{tmp_path}/old.sqlite3")
+    config = alembic_config(engine)
+    command.upgrade(config, "0002")
+    with engine.begin() as connection:
+        for statement in EARLIER.strip().split(";\n"):
+            connection.exec_driver_sql(statement)
+    command.upgrade(config, "head")
+    command.check(config)
+    with session_factory(engine)() as session:
+        hit = session.scalars(select(Hit)).one()
+        (comparison,) = hit.comparisons
+        # What is published keeps its address.
+        assert hit.public_id == comparison.public_id == "c1"
+        assert sorted(images_of(session, comparison)) == ["alpha", "beta"]
+        placements = session.scalars(select(Placement).order_by(Placement.id)).all()
+        assert [each.slot for each in placements] == [0, 1, 2]
+        assert [each.released_at is None for each in placements] == [False, True, True]
+        assert comparison.reserved == 2
+        assert placements[0].questions == ["correctness", "appeal"]
+        vote = session.scalars(select(Vote)).one()
+        assert (vote.kind, vote.number, vote.choice) == ("vote", 1, "beta")
+        # And the next worker is placed.
+        reserve(session, hit, "A4", "W4", at=now())
+        assert comparison.reserved == 3
+    engine.dispose()
+
+
+EARLIER = """
+INSERT INTO studies (id, name, title, seed, hits, digest, created_at) VALUES
+(1, 's', 'S', 1, '{"comparisons": [["alpha", "beta"]], "questions": [
+{"key": "correctness", "title": "C", "text": "c"}, {"key": "appeal", "title": "A", "text": "a"}]}',
+'d', '2026-11-01');
+INSERT INTO comparisons (id, public_id, study_id, key, prompt_id, prompt, category, seed, methods)
+VALUES (1, 'c1', 1, 'k', 'p', 'a prompt', '', 0, '["alpha", "beta"]');
+INSERT INTO images (id, public_id, study_id, prompt_id, seed, method, sha256, path, width, height)
+VALUES (1, 'i1', 1, 'p', 0, 'alpha', 'x', '/x', 64, 64),
+(2, 'i2', 1, 'p', 0, 'beta', 'y', '/y', 64, 64);
+INSERT INTO hits (id, comparison_id, endpoint, token, hit_id, intended_at) VALUES
+(1, 1, 'e', 't', 'H', '2026-11-01');
+INSERT INTO placements (id, comparison_id, assignment_id, worker_id, methods, drawn_at) VALUES
+(1, 1, 'A1', 'W1', '["alpha", "beta"]', '2026-11-01'),
+(2, 1, 'A2', 'W1', '["beta", "alpha"]', '2026-11-01'),
+(3, 1, 'A3', 'W3', '["beta", "alpha"]', '2026-11-01');
+INSERT INTO assignments (id, hit_record_id, assignment_id, worker_id, status, answer) VALUES
+(1, 1, 'A2', 'W1', 'Submitted', '<xml/>');
+INSERT INTO votes (id, assignment_record_id, comparison_id, question, choice, places) VALUES
+(1, 1, 1, 'appeal', 'beta', '["beta", "alpha"]')
+"""

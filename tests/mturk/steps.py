@@ -12,8 +12,10 @@ from sqlalchemy.orm import Session
 from generation.manifest import read_manifest
 from generation.study import StudyFile
 from hit_server.database import open_database, session_factory
-from hit_server.records import Hit, StudyRecord
-from hit_server.store import place, register_study, study_named
+from hit_server.records import Hit, StudyRecord, now
+from hit_server.registering import register_study
+from hit_server.reserving import reserve
+from hit_server.store import study_named
 from mturk.client import Endpoint
 from mturk.collect import collect
 from mturk.crowd import Crowd
@@ -42,23 +44,27 @@ class Steps:
     def study(self) -> StudyRecord:
         return study_named(self.session, "scratch")
 
+    @property
+    def publisher(self) -> Publisher:
+        return Publisher(self.client, self.endpoint, self.crowd, "http://localhost:1")
+
     def launch(self) -> Launched:
-        publisher = Publisher(self.client, self.endpoint, self.crowd, "http://localhost:1")
-        return launch(self.session, self.study, publisher)
+        return launch(self.session, self.study, self.publisher)
 
     def answer(self, name: str, hit: Hit, **changes: str) -> str:
         """A qualified worker opens the page and submits; the assignment's id."""
         person = self.market.worker(name)
         frame = person.frame(hit.hit_id or "")
-        place(self.session, hit.comparison, frame["assignmentId"], frame["workerId"])
-        fields = {
-            "assignmentId": frame["assignmentId"],
-            "comparison": hit.comparison.public_id,
-            "correctness": "1",
-            "appeal": "none",
-            "milliseconds.correctness": "1234",
-            "milliseconds.appeal": "",
-        }
+        shown = reserve(self.session, hit, frame["assignmentId"], frame["workerId"], at=now())
+        fields = {"assignmentId": frame["assignmentId"]}
+        for each in shown:
+            fields |= {
+                f"{each.number}.comparison": each.comparison.public_id,
+                f"{each.number}.correctness": "1",
+                f"{each.number}.appeal": "none",
+                f"{each.number}.correctness.milliseconds": "1234",
+                f"{each.number}.appeal.milliseconds": "",
+            }
         self.session.commit()
         sent = person.http.post("/mturk/externalSubmit", data=fields | changes)
         assert sent.status_code == 200
@@ -80,6 +86,8 @@ class Steps:
             "AWS_ACCESS_KEY_ID": keys.access_key,
             "AWS_SECRET_ACCESS_KEY": keys.secret_key,
             "DIE": die,
+            # One at a time: the request at which it dies is always the same.
+            "CLEARWINNER_IN_FLIGHT": "1",
         }
         self.session.rollback()
         command = [sys.executable, "-c", KILLED, step, str(self.file.path)]

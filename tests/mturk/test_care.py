@@ -51,9 +51,9 @@ def test_careless_work_is_pointed_at_and_nothing_is_rejected_by_itself(
     steps.launch()
     first = steps.hits()[0]
     quick = steps.answer(
-        "Quick", first, **{"milliseconds.appeal": "300", "milliseconds.correctness": "200"}
+        "Quick", first, **{"1.appeal.milliseconds": "300", "1.correctness.milliseconds": "200"}
     )
-    unread = steps.answer("Odd", first, correctness="7")
+    unread = steps.answer("Odd", first, **{"1.correctness": "7"})
     run("collect")
     page = run("review").output
     assert "0.3 s" in page
@@ -116,17 +116,17 @@ def test_lost_votes_are_asked_for_again(steps: Steps, run: Any) -> None:
     first, *others = steps.hits()
     steps.answer("Ada", first)
     steps.answer("Ben", first)
-    steps.answer("Odd", first, correctness="7")
+    steps.answer("Odd", first, **{"1.correctness": "7"})
     for other in others:
         for name in ("Ada", "Ben", "Cem", "Dea"):
             steps.answer(name, other)
     run("collect")
     # One place of four is still open: nothing is lacking that is not on the way but one.
-    assert "1 HITs lack 1 assignments" in run("extend", typed="n\n", fails=True).output
+    assert "1 assignments are lacking" in run("extend", typed="n\n", fails=True).output
     assert "1 assignments asked for on 1 HITs" in run("extend", "--yes").output
     hit = steps.client.get_hit(HITId=first.hit_id)["HIT"]
     assert (hit["MaxAssignments"], hit["NumberOfAssignmentsAvailable"]) == (5, 2)
-    assert "0 HITs lack" in run("extend", "--yes").output
+    assert "0 assignments are lacking" in run("extend", "--yes").output
     steps.client.update_expiration_for_hit(HITId=first.hit_id, ExpireAt=0)
     before = balance(steps)
     # Expired with two free places: only time is added.
@@ -172,10 +172,10 @@ def test_a_hit_of_nine_cannot_be_topped_up_to_ten(tmp_path: Path, market: Market
     steps.launch()
     (hit,) = steps.hits()
     for number in range(9):
-        steps.answer(f"W{number}", hit, **({"correctness": "7"} if number == 0 else {}))
+        steps.answer(f"W{number}", hit, **({"1.correctness": "7"} if number == 0 else {}))
     steps.collect()
     with pytest.raises(LaunchError, match="cannot be extended"):
-        extend(steps.session, steps.study, steps.crowd, steps.client, steps.endpoint)
+        extend(steps.session, steps.study, steps.publisher)
     assert market.client().get_hit(HITId=hit.hit_id)["HIT"]["MaxAssignments"] == 9
     steps.session.close()
     steps.engine.dispose()

@@ -20,9 +20,9 @@ import pytest
 from sqlalchemy import select
 
 from hit_server.database import open_database, session_factory
-from hit_server.records import Assignment, Hit
+from hit_server.records import Assignment, Hit, now
+from hit_server.reserving import reserve
 from hit_server.serve import Server
-from hit_server.store import place
 from mturk.marketplace.app import create_app, open_marketplace
 from mturk.marketplace.records import Bonus, MarketAssignment, MarketHit, Requester
 from tests.conftest import scratch_study
@@ -202,13 +202,13 @@ def work(folder: Path, market: Market) -> None:
             for name in ("Ada", "Ben"):
                 person = market.worker(name)
                 frame = person.frame(hit.hit_id or "")
-                place(session, hit.comparison, frame["assignmentId"], frame["workerId"])
+                reserve(session, hit, frame["assignmentId"], frame["workerId"], at=now())
                 session.commit()
                 fields = {
                     "assignmentId": frame["assignmentId"],
-                    "comparison": hit.comparison.public_id,
-                    "correctness": "1",
-                    "appeal": "none",
+                    "1.comparison": hit.comparisons[0].public_id,
+                    "1.correctness": "1",
+                    "1.appeal": "none",
                 }
                 assert person.http.post("/mturk/externalSubmit", data=fields).status_code == 200
     engine.dispose()

@@ -46,9 +46,9 @@ def test_a_study_is_published_collected_and_paid_once(steps: Steps) -> None:
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"correctness": "3"}, "correctness = '3'"),
-        ({"appeal": "tie"}, "appeal = 'tie'"),
-        ({"comparison": "another"}, "another"),
+        ({"1.correctness": "3"}, "correctness = '3'"),
+        ({"1.appeal": "tie"}, "appeal = 'tie'"),
+        ({"1.comparison": "another"}, "another"),
     ],
 )
 def test_an_unreadable_answer_is_kept_and_never_a_tie(

@@ -1,0 +1,135 @@
+"""A HIT's page as its template needs it; nothing in it tells a method."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from hit_server.comparisons import slot_order
+from hit_server.hits import Example, Hits, Question
+from hit_server.records import Comparison, Hit, Placement, ShownImage
+from hit_server.store import images_of
+
+
+@dataclass(frozen=True)
+class Shown:
+    """An image in its place."""
+
+    place: int
+    public_id: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A comparison on the page: two images or three."""
+
+    number: int
+    public_id: str
+    prompt: str
+    shown: tuple[Shown, ...]
+    questions: tuple[Question, ...]
+    answers: Mapping[str, str]
+    """Labels that were saved, by question."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """Everything that a worker reads."""
+
+    title: str
+    introduction: str
+    reminder: str
+    questions: tuple[Question, ...]
+    examples: tuple[Example, ...]
+    study_id: int
+    pairs: tuple[Pair, ...]
+    instructions_open: bool
+    min_seconds: float
+
+
+def accepted_page(
+    session: Session, hit: Hit, placements: Sequence[Placement], *, first: bool
+) -> Page:
+    """The page of a worker's assignment.
+
+    Args:
+        session: of the study's database.
+        hit: that the worker accepted.
+        placements: that were drawn for it.
+        first: whether it is the worker's first HIT of the study: instructions are open then.
+    """
+    hits = Hits.model_validate(hit.study.hits)
+    asked = {question.key: question for question in hits.questions}
+    pairs = []
+    for placement in placements:
+        comparison = placement.comparison
+        pairs.append(
+            Pair(
+                number=placement.number,
+                public_id=comparison.public_id,
+                prompt=comparison.prompt,
+                shown=_in_places(images_of(session, comparison), placement.methods),
+                questions=tuple(asked[key] for key in placement.questions),
+                answers={each.question: each.label for each in placement.saved},
+            )
+        )
+    return _page(hits, hit, pairs, instructions_open=first)
+
+
+def preview_page(session: Session, hit: Hit) -> Page:
+    """What a worker sees before accepting: one comparison as it will be, nothing recorded."""
+    hits = Hits.model_validate(hit.study.hits)
+    shown = list(hit.comparisons[: hits.per_hit])
+    if hit.pooled:
+        of_study = select(Comparison).where(Comparison.study_id == hit.study_id)
+        shown = list(session.scalars(of_study.order_by(Comparison.key).limit(hits.per_hit)))
+    pairs = []
+    for number, comparison in enumerate(shown, 1):
+        # Drawn, too: a fixed order would tell the methods to those who only look.
+        order = slot_order(
+            comparison.methods,
+            0,
+            wanted=0,
+            turn=0,
+            seed=hit.study.seed,
+            about=f"preview|{comparison.key}",
+        )
+        pairs.append(
+            Pair(
+                number=number,
+                public_id=comparison.public_id,
+                prompt=comparison.prompt,
+                shown=_in_places(images_of(session, comparison), order),
+                questions=tuple(hits.questions),
+                answers={},
+            )
+        )
+    return _page(hits, hit, pairs, instructions_open=True)
+
+
+def _page(hits: Hits, hit: Hit, pairs: Sequence[Pair], *, instructions_open: bool) -> Page:
+    numbers = sorted({len(pair.shown) for pair in pairs})
+    counted = " or ".join(str(number) for number in numbers)
+    return Page(
+        title=hits.title,
+        introduction=hits.introduction.format(images=f"{counted} images"),
+        reminder=hits.reminder.format(both="both" if numbers == [2] else "all"),
+        questions=tuple(hits.questions),
+        examples=tuple(hits.examples),
+        study_id=hit.study_id,
+        pairs=tuple(pairs),
+        instructions_open=instructions_open,
+        min_seconds=hits.min_seconds,
+    )
+
+
+def _in_places(images: Mapping[str, ShownImage], order: Sequence[str]) -> tuple[Shown, ...]:
+    return tuple(
+        Shown(number, images[name].public_id, images[name].image.width, images[name].image.height)
+        for number, name in enumerate(order, 1)
+    )

@@ -1,0 +1,325 @@
+"""Reserving: what a worker's assignment shows, drawn when its page is first opened.
+
+Every comparison wants a number of votes, its slots, and each slot has its order of the images
+(see `comparisons.slot_order`). A worker who arrives takes a free slot and keeps it. The crowd
+does not tell who returned a HIT or let its time run out, so slots are taken back from those who,
+as far as anybody can know, are gone.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from hit_server.checks import check_for
+from hit_server.comparisons import slot_order
+from hit_server.hits import Hits
+from hit_server.records import Assignment, Comparison, Hit, Placement, StudyRecord
+
+GRACE = timedelta(minutes=5)
+"""After an assignment's time ran out, before its slots are taken back."""
+
+
+class NothingLeft(Exception):
+    """There is nothing that this worker could judge now; the message is shown to the worker."""
+
+
+class NotYours(Exception):
+    """The assignment is another worker's, who has submitted it."""
+
+
+def placements_of(session: Session, assignment_id: str, worker_id: str) -> list[Placement]:
+    """What was drawn for a worker's assignment, in the order of its page."""
+    return list(
+        session.scalars(
+            select(Placement)
+            .where(Placement.assignment_id == assignment_id, Placement.worker_id == worker_id)
+            .order_by(Placement.number)
+        )
+    )
+
+
+def reserve(
+    session: Session, hit: Hit, assignment_id: str, worker_id: str, *, at: datetime
+) -> list[Placement]:
+    """What a worker's assignment shows: drawn at the first call, the same ever after.
+
+    Args:
+        session: of the study's database.
+        hit: that the worker accepted.
+        assignment_id: the crowd's.
+        worker_id: the crowd's.
+        at: the present.
+
+    Raises:
+        NothingLeft: every comparison that is open was judged by this worker.
+        NotYours: somebody else has submitted this assignment.
+    """
+    # Those who come at once wait for each other on PostgreSQL; SQLite has one writer.
+    lock = (StudyRecord, hit.study_id) if hit.pooled else (Hit, hit.id)
+    session.execute(select(lock[0].id).where(lock[0].id == lock[1]).with_for_update())
+    there = placements_of(session, assignment_id, worker_id)
+    if there:
+        for placement in there:
+            placement.seen_at, placement.left_at = at, None
+        session.commit()
+        return there
+    _take_from_others(session, hit, assignment_id, worker_id, at)
+    hits = Hits.model_validate(hit.study.hits)
+    chosen = _open_for(session, hit, worker_id, hits.per_hit, at)
+    if not chosen:
+        raise NothingLeft(
+            "You have judged every comparison that is open now. Thank you. Please return this HIT."
+        )
+    made: list[Placement] = []
+    for comparison in chosen:
+        made.append(_vote(session, hit, comparison, assignment_id, worker_id, at))
+    made = _with_checks(session, hit, hits, made)
+    for number, placement in enumerate(made, 1):
+        placement.number = number
+        placement.questions = _asked(hits, hit.study.seed, placement)
+    session.add_all(made)
+    session.commit()
+    return made
+
+
+def release(session: Session, placement: Placement, at: datetime) -> None:
+    """Give a placement's slot back."""
+    if placement.released_at is None:
+        placement.released_at = at
+        if placement.kind == "vote":
+            placement.comparison.reserved -= 1
+        session.flush()
+
+
+def _take_from_others(
+    session: Session, hit: Hit, assignment_id: str, worker_id: str, at: datetime
+) -> None:
+    """Release what the same assignment, or the same worker with this HIT before, had reserved.
+
+    A crowd may give the id of a returned assignment to the next worker; and a worker who comes
+    again to the same HIT under a new id has returned it.
+    """
+    others = select(Placement).where(
+        Placement.hit_record_id == hit.id,
+        Placement.released_at.is_(None),
+        (Placement.assignment_id == assignment_id) | (Placement.worker_id == worker_id),
+    )
+    for placement in session.scalars(others):
+        if _submitted(session, placement):
+            if placement.assignment_id == assignment_id:
+                raise NotYours("This assignment was submitted by another worker.")
+            continue
+        release(session, placement, at)
+
+
+def _open_for(
+    session: Session, hit: Hit, worker_id: str, number: int, at: datetime
+) -> list[Comparison]:
+    """The comparisons that a worker shall judge in this HIT."""
+    if not hit.pooled:
+        return list(hit.comparisons)
+    study = hit.study
+    chosen = _least_reserved(session, study, worker_id, number)
+    if len(chosen) < number and _reclaim_expired(session, study, at):
+        chosen = _least_reserved(session, study, worker_id, number)
+    while len(chosen) < number:
+        gone = _likely_gone(session, study, worker_id)
+        if gone is None:
+            break
+        release(session, gone, at)
+        chosen.append(gone.comparison)
+    return chosen
+
+
+def _own(worker_id: str, study: StudyRecord) -> Any:
+    return (
+        select(Placement.comparison_id)
+        .join(Comparison)
+        .where(
+            Comparison.study_id == study.id,
+            Placement.worker_id == worker_id,
+            Placement.kind == "vote",
+            Placement.released_at.is_(None),
+        )
+    )
+
+
+def _least_reserved(
+    session: Session, study: StudyRecord, worker_id: str, number: int
+) -> list[Comparison]:
+    """Open comparisons that the worker does not have, those that lack most votes first.
+
+    The most lacking first is what keeps the last open votes spread over many comparisons, so
+    that few workers suffice to give them.
+    """
+    statement = (
+        select(Comparison)
+        .where(
+            Comparison.study_id == study.id,
+            Comparison.reserved < study.votes_wanted,
+            Comparison.id.not_in(_own(worker_id, study)),
+        )
+        # The key is a hash: a fixed, arbitrary order of equals.
+        .order_by(Comparison.reserved, Comparison.key)
+        .limit(number)
+    )
+    return list(session.scalars(statement))
+
+
+def _held(study: StudyRecord) -> Any:
+    """Placements that hold a slot and whose assignment was not submitted as far as known."""
+    given = select(Assignment.id).where(
+        Assignment.assignment_id == Placement.assignment_id,
+        Assignment.worker_id == Placement.worker_id,
+    )
+    return (
+        select(Placement)
+        .join(Comparison)
+        .where(
+            Comparison.study_id == study.id,
+            Placement.kind == "vote",
+            Placement.released_at.is_(None),
+            ~given.exists(),
+        )
+    )
+
+
+def _reclaim_expired(session: Session, study: StudyRecord, at: datetime) -> int:
+    """Take back what was reserved for assignments whose time is over and nothing was saved."""
+    gone = [
+        each
+        for each in session.scalars(_held(study).where(Placement.reserved_until < at - GRACE))
+        if not _answered(each)
+    ]
+    for placement in gone:
+        release(session, placement, at)
+    return len(gone)
+
+
+def _likely_gone(session: Session, study: StudyRecord, worker_id: str) -> Placement | None:
+    """Whose slot a further worker takes when all are taken.
+
+    The crowd sends as many workers as there are slots. When all are reserved and one more worker
+    comes, somebody has gone without a word.
+    """
+    wanted = select(func.count(Comparison.id) * study.votes_wanted, func.sum(Comparison.reserved))
+    slots, reserved = session.execute(wanted.where(Comparison.study_id == study.id)).one()
+    if reserved < slots:
+        return None
+    open_ones = session.scalars(
+        _held(study).where(Placement.comparison_id.not_in(_own(worker_id, study)))
+    ).all()
+    return _stalest(open_ones)
+
+
+def _stalest(placements: Sequence[Placement]) -> Placement | None:
+    """Whose page was closed unfinished; else the unfinished one that was seen longest ago."""
+
+    def rank(placement: Placement) -> tuple[bool, bool, datetime]:
+        return _answered(placement), placement.left_at is None, placement.seen_at
+
+    return min(placements, key=rank, default=None)
+
+
+def _answered(placement: Placement) -> bool:
+    return len(placement.saved) >= len(placement.questions)
+
+
+def _submitted(session: Session, placement: Placement) -> bool:
+    return (
+        session.scalar(
+            select(Assignment.id).where(
+                Assignment.assignment_id == placement.assignment_id,
+                Assignment.worker_id == placement.worker_id,
+            )
+        )
+        is not None
+    )
+
+
+def _vote(
+    session: Session,
+    hit: Hit,
+    comparison: Comparison,
+    assignment_id: str,
+    worker_id: str,
+    at: datetime,
+) -> Placement:
+    """Take a slot of a comparison."""
+    study = hit.study
+    slot = _free_slot(session, hit, comparison, at)
+    order = slot_order(
+        comparison.methods,
+        slot,
+        wanted=study.votes_wanted,
+        turn=comparison.turn,
+        seed=study.seed,
+        about=comparison.key,
+    )
+    placement = Placement(
+        comparison=comparison,
+        hit_record_id=hit.id,
+        assignment_id=assignment_id,
+        worker_id=worker_id,
+        kind="vote",
+        slot=slot,
+        methods=order,
+        questions=[],
+        drawn_at=at,
+        seen_at=at,
+        reserved_until=at + timedelta(seconds=hit.duration_s),
+    )
+    comparison.reserved = Comparison.reserved + 1
+    return placement
+
+
+def _free_slot(session: Session, hit: Hit, comparison: Comparison, at: datetime) -> int:
+    """The first slot that nobody has; when all are taken, that of somebody who is gone."""
+    study = hit.study
+    taken = set(
+        session.scalars(
+            select(Placement.slot).where(
+                Placement.comparison_id == comparison.id,
+                Placement.kind == "vote",
+                Placement.released_at.is_(None),
+            )
+        )
+    )
+    free = next(slot for slot in range(len(taken) + 1) if slot not in taken)
+    if free < study.votes_wanted:
+        return free
+    held = session.scalars(_held(study).where(Placement.comparison_id == comparison.id)).all()
+    over = [each for each in held if each.reserved_until < at - GRACE]
+    gone = _stalest(over or held)
+    if gone is None or gone.slot is None:
+        return free
+    release(session, gone, at)
+    return gone.slot
+
+
+def _with_checks(session: Session, hit: Hit, hits: Hits, votes: list[Placement]) -> list[Placement]:
+    """The page's comparisons with the checks that the study's seed draws for their slots."""
+    page = list(votes)
+    for vote in votes:
+        rng = random.Random(f"{hit.study.seed}|check|{vote.comparison.key}|{vote.slot}")
+        if rng.random() < hits.checks.share:
+            check = check_for(session, vote, votes, hits.checks.kinds, rng)
+            # A repeat must come after what it repeats.
+            first = page.index(vote) + 1 if check.kind == "repeat" else 0
+            page.insert(rng.randint(first, len(page)), check)
+    return page
+
+
+def _asked(hits: Hits, seed: int, placement: Placement) -> list[str]:
+    """Keys of the questions in the order in which they are asked."""
+    keys = [question.key for question in hits.questions]
+    if hits.question_order == "random":
+        about = f"{seed}|questions|{placement.comparison.key}|{placement.slot}|{placement.number}"
+        random.Random(about).shuffle(keys)
+    return keys
