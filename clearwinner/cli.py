@@ -315,6 +315,20 @@ def extend(study: Path, endpoint: str | None, kind: str | None, yes: bool) -> No
     click.echo(f"{extended.assignments} assignments asked for on {extended.hits} HITs.")
 
 
+@main.command("host-images")
+@STUDY
+@click.option("--to", "target", required=True, help="A folder, or s3://bucket/prefix.")
+def host_images(study: Path, target: str) -> None:
+    """Put a study's images on another host, for CLEARWINNER_IMAGE_URL."""
+    from clearwinner.crowd import registered
+    from clearwinner.output import counting
+    from hit_server.hosting import host_images
+
+    with registered(study) as (session, record), counting("images") as progress:
+        new = host_images(session, record, target, progress=progress)
+    click.echo(f"{new} images are new in {target}. Set CLEARWINNER_IMAGE_URL to its address.")
+
+
 @main.command()
 @crowd_options
 @click.option("--yes", is_flag=True, help="Close without asking.")

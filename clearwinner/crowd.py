@@ -223,6 +223,27 @@ def open_crowd(
         engine.dispose()
 
 
+@contextmanager
+def registered(path: Path) -> Iterator[tuple[Session, StudyRecord]]:
+    """A study's records, registered with the images that are there; no crowd is asked.
+
+    Raises:
+        UserError: for the study file, the images or the database.
+    """
+    file = read_study_file(path)
+    folder = file.study.place
+    rows = read_manifest(folder)
+    if not rows:
+        raise UserError(f"{folder} has no images yet. Run `clearwinner generate {path}` first.")
+    url = database_url(file, Settings())
+    engine = open_database(url)
+    try:
+        with explained(url), session_factory(engine)() as session:
+            yield session, register_study(session, file, rows, folder)
+    finally:
+        engine.dispose()
+
+
 def choose_endpoint(settings: Settings, endpoint: str | None, kind: str | None) -> Endpoint:
     """Amazon's endpoint when asked for by name, else a marketplace's.
 

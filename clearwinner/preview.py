@@ -24,7 +24,7 @@ from hit_server.store import intend_hit, settle_hit, unpublished
 from mturk.batches import chunks
 from mturk.client import Endpoint, connect
 from mturk.crowd import Crowd
-from mturk.launch import Publisher, Wanted, request_token
+from mturk.launch import Publisher, request_token
 from mturk.marketplace.app import Marketplace, create_app, open_marketplace
 from mturk.marketplace.records import MarketHit, Worker
 from mturk.marketplace.working import accept
@@ -102,8 +102,7 @@ def _publish(
             assignments=crowd.hit_assignments,
             duration_s=crowd.duration_s,
         )
-        wanted = Wanted(hit, hit.token, hit.public_id, hit.assignments)
-        hit_id, _ = publisher.publish(wanted, hit_type)
+        hit_id, _ = publisher.publish(publisher.wanted(session, hit), hit_type)
         settle_hit(session, hit, hit_id, now())
         made.append(hit_id)
     if not made:

@@ -123,6 +123,18 @@ class Bucket:
             Folder(folder).save(list(zip(some, contents, strict=True)))
         return len(lacking)
 
+    def names(self) -> list[str]:
+        """Names of everything under the prefix."""
+        return self._keys("")
+
+    def put(self, name: str, content: bytes) -> None:
+        """Store one file, to be kept by browsers for ever.
+
+        Raises:
+            StoreError: the bucket cannot be written.
+        """
+        self._write(name, content)
+
     def _keys(self, under: str) -> list[str]:
         def listed() -> list[str]:
             pages = self.client.get_paginator("list_objects_v2").paginate(
@@ -146,10 +158,13 @@ class Bucket:
         return key, self._asked(got)
 
     def _write(self, key: str, content: bytes) -> None:
-        kind = "image/png" if key.endswith(".png") else "application/x-ndjson"
+        more = {"ContentType": "application/x-ndjson"}
+        if key.endswith(".png"):
+            # What is under a name never changes.
+            more = {"ContentType": "image/png", "CacheControl": "max-age=31536000, immutable"}
         self._asked(
             lambda: self.client.upload_fileobj(
-                io.BytesIO(content), self.name, self.prefix + key, ExtraArgs={"ContentType": kind}
+                io.BytesIO(content), self.name, self.prefix + key, ExtraArgs=more
             )
         )
 
@@ -161,7 +176,7 @@ class Bucket:
             return ask()
         except (BotoCoreError, ClientError, Boto3Error) as error:
             raise StoreError(
-                f"generation.store = s3://{self.name}/{self.prefix}: {error} Check the bucket's "
+                f"s3://{self.name}/{self.prefix}: {error} Check the bucket's "
                 "name, the credentials and AWS_ENDPOINT_URL, and run it again: what is stored "
                 "is kept."
             ) from None

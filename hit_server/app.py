@@ -36,7 +36,7 @@ def create_app(settings: Settings, engine: Engine) -> Flask:
     app.register_blueprint(pages)
     app.register_blueprint(images)
     app.register_error_handler(HTTPException, _error_page)
-    add_headers(app, settings.sites)
+    add_headers(app, settings.sites, settings.image_url)
 
     @app.get("/healthz")
     def healthz() -> dict[str, str]:

@@ -88,6 +88,9 @@ class Hits(Table):
     """How many prompt-seed pairs are judged, drawn from the study's seed; all when not given."""
     most_per_worker: int | None = Field(default=None, ge=1)
     """HITs that one worker may do; as many as there are when not given."""
+    question: Literal["external", "html"] = "external"
+    """external: our server's page in the crowd's frame. html: the whole page in the HIT, its
+    images on a host of yours; places then follow from the assignment, without a server."""
     per_hit: int = Field(default=1, ge=1, le=50)
     """Comparisons on one HIT's page."""
     question_order: Literal["fixed", "random"] = "fixed"
@@ -128,6 +131,14 @@ class Hits(Table):
     @model_validator(mode="after")
     def _question_of_checks(self) -> Hits:
         keys = [question.key for question in self.questions]
+        if self.question == "html":
+            for name, used in (
+                ("checks.share", self.checks.share > 0),
+                ("question_order", self.question_order == "random"),
+                ("most_per_worker", self.most_per_worker is not None),
+            ):
+                if used:
+                    raise ValueError(f'{name} needs a server: question = "external".')
         if self.checks.question is not None and self.checks.question not in keys:
             known = nearest(self.checks.question, keys)
             raise ValueError(f"checks.question = {self.checks.question!r}: no such key.{known}")

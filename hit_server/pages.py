@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from flask import Blueprint, Response, abort, current_app, render_template, request
+from flask import Blueprint, Response, abort, current_app, render_template, request, url_for
 from sqlalchemy.orm import Session, sessionmaker
 
 from hit_server.hits import Hits
@@ -37,7 +37,23 @@ def hit(public_id: str) -> str:
             abort(404, "There is no such task. Open it from the marketplace.")
         page = preview_page(session, found) if visit.preview else _accepted(session, found, visit)
         token = sign(_secret(session), visit.assignment_id, visit.worker_id)
-    return render_template("hit/page.html", visit=visit, page=page, token=token)
+    return render_template(
+        "hit/page.html",
+        visit=visit,
+        page=page,
+        token=token,
+        image_url=_image_url(settings),
+        example_url=lambda number, place: url_for(
+            "images.example", study_id=page.study_id, number=number, place=place
+        ),
+    )
+
+
+def _image_url(settings: Settings) -> Callable[[str], str]:
+    """Addresses of images: ours, or another host's where they were put."""
+    if settings.image_url:
+        return lambda public_id: f"{settings.image_url.rstrip('/')}/{public_id}.png"
+    return lambda public_id: url_for("images.image", public_id=public_id)
 
 
 @pages.post("/answers")

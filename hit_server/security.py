@@ -8,18 +8,20 @@ from urllib.parse import urlsplit
 from flask import Flask, Response, abort, request
 
 
-def content_security_policy(sites: Sequence[str]) -> str:
+def content_security_policy(sites: Sequence[str], image_url: str = "") -> str:
     """Only our own images, style and script; framed by, and submitting to, known sites alone."""
     allowed = " ".join(sites)
+    parts = urlsplit(image_url)
+    images = f"'self' {parts.scheme}://{parts.netloc}" if parts.netloc else "'self'"
     return (
-        "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; "
+        f"default-src 'none'; img-src {images}; style-src 'self'; script-src 'self'; "
         f"connect-src 'self'; base-uri 'none'; form-action {allowed}; frame-ancestors {allowed}"
     )
 
 
-def add_headers(app: Flask, sites: Sequence[str]) -> None:
+def add_headers(app: Flask, sites: Sequence[str], image_url: str = "") -> None:
     """Send the headers with every response."""
-    policy = content_security_policy(sites)
+    policy = content_security_policy(sites, image_url)
 
     @app.after_request
     def headers(response: Response) -> Response:

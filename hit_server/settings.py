@@ -21,6 +21,8 @@ class Settings(BaseSettings):
     """Of the study's records; a SQLite file in the study's folder when not given."""
     public_url: str = "http://localhost:8000"
     """Where workers' browsers reach the hit server."""
+    image_url: str = ""
+    """Where browsers find images that `clearwinner host-images` put elsewhere."""
     endpoint: str | None = None
     """Address of the marketplace's API; `AWS_ENDPOINT_URL_MTURK` is read too."""
     worker_sites: list[str] = Field(default=["http://127.0.0.1:8010"])

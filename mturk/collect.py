@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.orm import Session
 
+from hit_server.hits import Hits
 from hit_server.reading import Answer, Unreadable, read_answers
-from hit_server.records import StudyRecord
+from hit_server.records import Hit, StudyRecord
 from hit_server.reserving import placements_of
+from hit_server.self_contained import placements_as_shown
 from hit_server.store import Submission, hits_of, record_assignment
 from mturk.answers import BadAnswer, decode_answers
 from mturk.client import Endpoint, explained
@@ -55,7 +57,7 @@ def collect(
             )
             session.commit()  # a slow crowd must not hold the database
             for item in [item for page in pages for item in page["Assignments"]]:
-                submission = read_submission(session, item)
+                submission = read_submission(session, hit, item)
                 if record_assignment(session, hit, submission):
                     new += 1
                     if submission.problem:
@@ -67,13 +69,16 @@ def collect(
     return Collected(new, seen, tuple(problems))
 
 
-def read_submission(session: Session, item: Mapping[str, Any]) -> Submission:
+def read_submission(session: Session, hit: Hit, item: Mapping[str, Any]) -> Submission:
     """What the crowd says of an assignment, and its answers or the reason why there are none."""
     answers: list[Answer] = []
     problem: str | None = None
     try:
         fields = decode_answers(item["Answer"])
-        placements = placements_of(session, item["AssignmentId"], item["WorkerId"])
+        names = item["AssignmentId"], item["WorkerId"]
+        placements = placements_of(session, *names)
+        if not placements and Hits.model_validate(hit.study.hits).question == "html":
+            placements = placements_as_shown(session, hit, *names)
         if not placements:
             raise Unreadable("this worker's page was never opened here, so its places are unknown")
         answers = read_answers(placements, fields)

@@ -8,7 +8,7 @@ annotation for ever.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,8 @@ from generation.study import UserError
 from hit_server.hits import Hits
 from hit_server.intents import token_of
 from hit_server.records import Comparison, Hit, StudyRecord, now
+from hit_server.self_contained import self_contained_page
+from hit_server.settings import Settings
 from hit_server.store import hits_of, intend_hit, settle_hit, unpublished
 from mturk.batches import chunks, hit_sizes, pool_sizes
 from mturk.client import Endpoint, existing_hit, explained
@@ -29,7 +31,7 @@ from mturk.crowd import Crowd
 from mturk.exclusions import exclude, excludes, exclusion_type, workers_to_exclude
 from mturk.in_flight import in_flight
 from mturk.qualifications import requirements
-from mturk.questions import external_question
+from mturk.questions import external_question, html_question
 
 if TYPE_CHECKING:
     from mypy_boto3_mturk import MTurkClient
@@ -73,7 +75,7 @@ class Wanted:
 
     hit: Hit
     token: str
-    public_id: str
+    question: str
     assignments: int
 
 
@@ -85,17 +87,30 @@ class Publisher:
     endpoint: Endpoint
     crowd: Crowd
     public_url: str
+    settings: Settings = field(default_factory=Settings)
+
+    def wanted(self, session: Session, hit: Hit) -> Wanted:
+        """What a HIT asks the crowd for.
+
+        Raises:
+            UserError: its page has no images to show, or is too long.
+        """
+        if Hits.model_validate(hit.study.hits).question == "html":
+            question = html_question(self_contained_page(session, hit, self.settings))
+        else:
+            question = external_question(f"{self.public_url.rstrip('/')}/hit/{hit.public_id}")
+        session.commit()
+        return Wanted(hit, hit.token, question, hit.assignments)
 
     def publish(self, wanted: Wanted, hit_type: str) -> tuple[str, bool]:
         """Ask for a HIT; its id, and whether an earlier request had already made it."""
-        url = f"{self.public_url.rstrip('/')}/hit/{wanted.public_id}"
         token = wanted.token
         try:
             answer = self.client.create_hit_with_hit_type(
                 HITTypeId=hit_type,
                 MaxAssignments=wanted.assignments,
                 LifetimeInSeconds=self.crowd.lifetime_s,
-                Question=external_question(url),
+                Question=wanted.question,
                 RequesterAnnotation=token,
                 UniqueRequestToken=token,
             )
@@ -189,6 +204,11 @@ def launch(
         CrowdError: the endpoint cannot be reached or refuses; run it again and it goes on.
     """
     crowd = publisher.crowd
+    if crowd.pooled and Hits.model_validate(study.hits).question == "html":
+        raise LaunchError(
+            'crowd.save_fees lets the server decide what a worker judges: hits.question = "html" '
+            "has no server. Choose one of the two."
+        )
     study.votes_wanted = crowd.assignments
     session.commit()
     plan = plan_launch(session, study, crowd)
@@ -322,7 +342,7 @@ class _Made:
     def wanted(self, hits: Iterable[Hit]) -> Iterator[Wanted]:
         """What is asked for, each written down before."""
         for hit in hits:
-            yield Wanted(hit, hit.token, hit.public_id, hit.assignments)
+            yield self.publisher.wanted(self.session, hit)
 
     def ask(self, wanted: Wanted) -> tuple[str, bool]:
         """Ask the crowd, unless it is known to have made the HIT."""

@@ -217,9 +217,9 @@ document.addEventListener("DOMContentLoaded", () => {
   back.addEventListener("click", () => turnTo(current - 1));
 
   // A page that comes back from the browser's memory may be sent again.
-  window.addEventListener("pageshow", () => {
+  window.addEventListener("pageshow", (event) => {
     sending = false;
-    say("");
+    if (event.persisted) say("");
   });
   window.addEventListener("pagehide", () => {
     if (!sending && form.dataset.left) navigator.sendBeacon(form.dataset.left);
@@ -279,7 +279,7 @@ document.addEventListener("DOMContentLoaded", () => {
         ...[...(question ? question.querySelectorAll("label") : [])].map((choice) => {
           const button = document.createElement("button");
           button.type = "button";
-          button.textContent = choice.textContent.trim();
+          button.append(...choice.querySelector("span").cloneNode(true).childNodes);
           button.addEventListener("click", () => choose(choice.querySelector("input").dataset.key));
           return button;
         }),
