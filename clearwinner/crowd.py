@@ -115,10 +115,17 @@ class OpenCrowd:
         """Whether the study keeps any worker from its HITs."""
         return excludes(self.study, self.crowd)
 
-    def approve(self, progress: Progress | None = None) -> Approved:
-        """Approve what was collected."""
+    def approve(self, progress: Progress | None = None, *, only: str | None = None) -> Approved:
+        """Approve what was collected, or one assignment of it."""
         with self._released():
-            return approve(self.session, self.study, self.client, self.endpoint, progress=progress)
+            return approve(
+                self.session,
+                self.study,
+                self.client,
+                self.endpoint,
+                only=only,
+                progress=progress,
+            )
 
     def flags(self) -> list[Flag]:
         """What the review rules point at."""

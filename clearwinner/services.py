@@ -7,9 +7,12 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from generation.study import StudyFile
+from flask import Flask
+
+from generation.study import StudyFile, UserError
 from hit_server.app import create_app as hit_app
 from hit_server.database import open_database
 from hit_server.records import now
@@ -35,10 +38,29 @@ def hit_server(
     Raises:
         UserError: the port is taken or the database cannot be opened.
     """
+    return Server(hit_application(file, settings), host=host, port=port)
+
+
+def hit_application(file: StudyFile, settings: Settings | None = None) -> Flask:
+    """The web application of a study's pages and console.
+
+    Raises:
+        UserError: the database cannot be opened.
+    """
     settings = settings or Settings()
-    return Server(
-        hit_app(settings, open_database(database_url(file, settings))), host=host, port=port
-    )
+    engine = open_database(database_url(file, settings))
+    return hit_app(settings, engine, approve=partial(_approve, file.path))
+
+
+def _approve(path: Path, study: str, assignment_id: str) -> str:
+    """Approve one assignment at the crowd that the environment names."""
+    from clearwinner.crowd import open_crowd
+
+    with open_crowd(path) as crowd:
+        if crowd.file.study.name != study:
+            raise UserError(f"this server was started for study {crowd.file.study.name!r}.")
+        done = crowd.approve(only=assignment_id)
+    return f"{assignment_id}: {'approved' if done.approved else 'was reviewed before'}."
 
 
 @dataclass(frozen=True)

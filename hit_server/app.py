@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 
 from flask import Flask, render_template
 from sqlalchemy import Engine, text
 from werkzeug.exceptions import HTTPException
 
+from hit_server.console.sign_in import sign_in
+from hit_server.console.views import console
 from hit_server.database import reading_factory, session_factory
 from hit_server.images import images
 from hit_server.pages import pages
 from hit_server.security import add_headers
 from hit_server.settings import Settings
+from hit_server.tokens import secret_of
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def create_app(settings: Settings, engine: Engine) -> Flask:
-    """The application that serves the pages of HITs.
+Approve = Callable[[str, str], str]
+"""Given a study's name and an assignment's id, approves it and says what came of it."""
+
+
+def create_app(settings: Settings, engine: Engine, *, approve: Approve | None = None) -> Flask:
+    """The application that serves the pages of HITs, and the researcher's console.
 
     Args:
         settings: hosts that may frame the pages and take submissions.
         engine: an opened database, see `database.open_database`.
+        approve: asks the crowd to approve; without it the console cannot.
     """
     app = Flask(
         __name__, template_folder=str(ROOT / "templates"), static_folder=str(ROOT / "static")
@@ -32,9 +42,22 @@ def create_app(settings: Settings, engine: Engine) -> Flask:
     app.config["READING"] = reading_factory(engine)
     app.config["SIZES"] = {}
     app.config["SECRETS"] = {}
+    app.config["APPROVE"] = approve
+    app.config["WRONG_PASSWORDS"] = deque()
+    app.config |= {
+        # Cookies know no ports: the marketplace may run on the same host.
+        "SESSION_COOKIE_NAME": "clearwinner_console",
+        "SESSION_COOKIE_SAMESITE": "Strict",
+        "SESSION_COOKIE_HTTPONLY": True,
+    }
+    app.config["SESSION_COOKIE_SECURE"] = settings.public_url.startswith("https://")
+    with app.config["SESSIONS"]() as session:
+        app.secret_key = secret_of(session, settings)
     app.config["MAX_CONTENT_LENGTH"] = 64 * 1024
     app.register_blueprint(pages)
     app.register_blueprint(images)
+    app.register_blueprint(sign_in)
+    app.register_blueprint(console)
     app.register_error_handler(HTTPException, _error_page)
     add_headers(app, settings.sites, settings.image_url)
 

@@ -73,7 +73,7 @@ def accepted_page(
                 number=placement.number,
                 public_id=comparison.public_id,
                 prompt=comparison.prompt,
-                shown=_in_places(images_of(session, comparison), placement.methods),
+                shown=in_places(images_of(session, comparison), placement.methods),
                 questions=tuple(asked[key] for key in placement.questions),
                 answers={each.question: each.label for each in placement.saved},
             )
@@ -104,7 +104,7 @@ def preview_page(session: Session, hit: Hit) -> Page:
                 number=number,
                 public_id=comparison.public_id,
                 prompt=comparison.prompt,
-                shown=_in_places(images_of(session, comparison), order),
+                shown=in_places(images_of(session, comparison), order),
                 questions=tuple(hits.questions),
                 answers={},
             )
@@ -128,7 +128,8 @@ def _page(hits: Hits, hit: Hit, pairs: Sequence[Pair], *, instructions_open: boo
     )
 
 
-def _in_places(images: Mapping[str, ShownImage], order: Sequence[str]) -> tuple[Shown, ...]:
+def in_places(images: Mapping[str, ShownImage], order: Sequence[str]) -> tuple[Shown, ...]:
+    """Images in the order of their names, numbered from the first place."""
     return tuple(
         Shown(number, images[name].public_id, images[name].image.width, images[name].image.height)
         for number, name in enumerate(order, 1)

@@ -6,6 +6,7 @@ Times are UTC. A study's database holds one or many studies; everything hangs on
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import (
@@ -14,6 +15,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     MetaData,
+    Numeric,
     String,
     Text,
     UniqueConstraint,
@@ -76,6 +78,8 @@ class StudyRecord(Record):
     votes_wanted: Mapped[int] = mapped_column(default=10)
     """Different workers for each comparison, as last launched."""
     created_at: Mapped[datetime] = mapped_column(default=now)
+    closed_at: Mapped[datetime | None]
+    """When its HITs were ended; who launches more opens it again."""
 
     comparisons: Mapped[list[Comparison]] = relationship(
         back_populates="study", order_by="Comparison.id"
@@ -166,6 +170,8 @@ class Hit(Record):
     """Workers that the crowd sends, as first asked for."""
     duration_s: Mapped[int]
     """Seconds that a worker has."""
+    unit_cost: Mapped[Decimal] = mapped_column(Numeric(12, 4), default=Decimal(0))
+    """Dollars that one approved assignment costs, fee included."""
     hit_id: Mapped[str | None] = mapped_column(String(64), unique=True)
     """The crowd's id; empty while only intended."""
     intended_at: Mapped[datetime] = mapped_column(default=now)

@@ -7,6 +7,12 @@ from urllib.parse import urlsplit
 
 from flask import Flask, Response, abort, request
 
+CONSOLE_POLICY = (
+    "default-src 'none'; img-src 'self'; style-src 'self'; base-uri 'none'; form-action 'self'; "
+    "frame-ancestors 'none'"
+)
+"""Of the researcher's own pages: in nobody's frame, and no script at all."""
+
 
 def content_security_policy(sites: Sequence[str], image_url: str = "") -> str:
     """Only our own images, style and script; framed by, and submitting to, known sites alone."""
@@ -25,7 +31,8 @@ def add_headers(app: Flask, sites: Sequence[str], image_url: str = "") -> None:
 
     @app.after_request
     def headers(response: Response) -> Response:
-        response.headers["Content-Security-Policy"] = policy
+        own = request.path.startswith("/console")
+        response.headers["Content-Security-Policy"] = CONSOLE_POLICY if own else policy
         response.headers["X-Content-Type-Options"] = "nosniff"
         response.headers["Referrer-Policy"] = "no-referrer"
         response.headers.setdefault("Cache-Control", "no-store")

@@ -27,6 +27,8 @@ class Settings(BaseSettings):
     """Address of the marketplace's API; `AWS_ENDPOINT_URL_MTURK` is read too."""
     worker_sites: list[str] = Field(default=["http://127.0.0.1:8010"])
     """Origins, besides Amazon's, that may frame the pages and take submissions."""
+    console_password: SecretStr = SecretStr("")
+    """Opens the researcher's console; it is off without one."""
     secret_key: SecretStr = SecretStr("")
     """Signs what must not be forged. The marketplace makes its own where none is given."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
@@ -118,6 +119,7 @@ def intend_hit(
     comparisons: Sequence[Comparison],
     assignments: int,
     duration_s: int,
+    unit_cost: Decimal = Decimal(0),
 ) -> Hit:
     """Write down that a HIT is about to be asked for; without comparisons it is pooled."""
     hit = Hit(
@@ -128,6 +130,7 @@ def intend_hit(
         pooled=not comparisons,
         assignments=assignments,
         duration_s=duration_s,
+        unit_cost=unit_cost,
     )
     hit.comparisons.extend(comparisons)
     session.add(hit)

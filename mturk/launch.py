@@ -26,7 +26,7 @@ from hit_server.settings import Settings
 from hit_server.store import hits_of, intend_hit, settle_hit, unpublished
 from mturk.batches import chunks, hit_sizes, pool_sizes
 from mturk.client import Endpoint, existing_hit, explained
-from mturk.costs import Cost, cost_of
+from mturk.costs import Cost, assignment_fee, cost_of
 from mturk.crowd import Crowd
 from mturk.exclusions import exclude, excludes, exclusion_type, workers_to_exclude
 from mturk.in_flight import in_flight
@@ -209,7 +209,7 @@ def launch(
             'crowd.save_fees lets the server decide what a worker judges: hits.question = "html" '
             "has no server. Choose one of the two."
         )
-    study.votes_wanted = crowd.assignments
+    study.votes_wanted, study.closed_at = crowd.assignments, None
     session.commit()
     plan = plan_launch(session, study, crowd)
     if plan.to_publish == 0:
@@ -292,6 +292,7 @@ def _new(session: Session, study: StudyRecord, publisher: Publisher) -> Iterator
             comparisons=group,
             assignments=crowd.assignments,
             duration_s=crowd.duration_s,
+            unit_cost=_unit_cost(crowd, crowd.assignments),
         )
 
 
@@ -310,7 +311,13 @@ def _pool(
             comparisons=[],
             assignments=size,
             duration_s=publisher.crowd.duration_s,
+            unit_cost=_unit_cost(publisher.crowd, size),
         )
+
+
+def _unit_cost(crowd: Crowd, assignments: int) -> Decimal:
+    fee = assignment_fee(crowd.reward_usd, assignments, masters=crowd.masters)
+    return crowd.reward_usd + fee
 
 
 def _excluded(session: Session, study: StudyRecord, publisher: Publisher) -> str | None:

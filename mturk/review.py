@@ -60,14 +60,17 @@ def approve(
     client: MTurkClient,
     endpoint: Endpoint,
     *,
+    only: str | None = None,
     progress: Progress | None = None,
 ) -> Approved:
-    """Approve every collected assignment whose answer could be read.
+    """Approve every collected assignment whose answer could be read, or one of them.
 
     Raises:
         CrowdError: the endpoint cannot be reached or refuses; run it again and it goes on.
     """
-    everything = assignments_of(session, study)
+    everything = [
+        each for each in assignments_of(session, study) if only in (None, each.assignment_id)
+    ]
     unread = sum(a.status == "Submitted" and a.problem is not None for a in everything)
     already = sum(a.status == "Approved" for a in everything)
     waiting = [

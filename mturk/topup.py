@@ -243,6 +243,7 @@ def close(
         CrowdError: the endpoint cannot be reached or refuses; run it again and it goes on.
     """
     hits = [hit.hit_id or "" for hit in hits_of(session, study, settled=True)]
+    study.closed_at = study.closed_at or now()
     session.commit()
     expired = deleted = kept = 0
     with explained(endpoint):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from playwright.sync_api import Browser, sync_playwright
 
 from generation.manifest import ManifestRow, append, as_png, image_path, store_bytes
 from generation.study import StudyFile, read_study_file
@@ -139,12 +140,16 @@ def running_postgres(folder: Path) -> Iterator[str | None]:
     subprocess.run([*pg_ctl, "-m", "immediate", "stop"], **run)
 
 
-@pytest.fixture
-def chromium() -> str:
-    """The path of Debian's Chromium."""
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium, driven by Playwright."""
     path = shutil.which("chromium")
     if path is None:
         if os.environ.get("CI"):
             pytest.fail("Chromium is not installed, and CI must test in a browser")
         pytest.skip("Chromium is not installed (Debian: apt-get install chromium)")
-    return path
+    arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=path, args=arguments)
+        yield launched
+        launched.close()

@@ -69,6 +69,7 @@ def upgrade() -> None:
         batch.add_column(
             sa.Column("votes_wanted", sa.Integer(), nullable=False, server_default="10")
         )
+        batch.add_column(sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True))
     _hits_show_comparisons()
     _images_are_named_by_comparison()
     _placements_are_reservations()
@@ -91,6 +92,9 @@ def _hits_show_comparisons() -> None:
         batch.add_column(sa.Column("pooled", sa.Boolean(), nullable=False, server_default="0"))
         batch.add_column(
             sa.Column("assignments", sa.Integer(), nullable=False, server_default="10")
+        )
+        batch.add_column(
+            sa.Column("unit_cost", sa.Numeric(12, 4), nullable=False, server_default="0")
         )
         batch.add_column(
             sa.Column("duration_s", sa.Integer(), nullable=False, server_default="600")

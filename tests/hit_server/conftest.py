@@ -10,9 +10,10 @@ from sqlalchemy.orm import Session
 from generation.manifest import read_manifest
 from generation.study import StudyFile
 from hit_server.database import open_database
-from hit_server.records import Comparison, Hit, Record, StudyRecord, now
+from hit_server.reading import Answer
+from hit_server.records import Comparison, Hit, Placement, Record, StudyRecord, now
 from hit_server.registering import register_study
-from hit_server.store import intend_hit, settle_hit
+from hit_server.store import Submission, intend_hit, record_assignment, settle_hit
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
@@ -58,3 +59,24 @@ def published(
     )
     settle_hit(session, hit, name, now())
     return hit
+
+
+def give(session: Session, placements: list[Placement], choice: str = "none") -> bool:
+    """The worker's answers come in as the crowd reports them."""
+    first = placements[0]
+    answers = [
+        Answer(each.number, question, choice, 900, {})
+        for each in placements
+        for question in each.questions
+    ]
+    submission = Submission(
+        assignment_id=first.assignment_id,
+        worker_id=first.worker_id,
+        status="Submitted",
+        accepted_at=now(),
+        submitted_at=now(),
+        answer="<xml/>",
+        answers=answers,
+        problem=None,
+    )
+    return record_assignment(session, first.hit, submission)

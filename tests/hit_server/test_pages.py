@@ -300,3 +300,11 @@ def test_what_cannot_be_padded_is_refused() -> None:
     Image.new("L", (4, 4)).save(buffer, "PNG")
     with pytest.raises(ValueError, match="cannot be padded"):
         padded(buffer.getvalue(), len(buffer.getvalue()) + 5)
+
+
+def test_odd_requests_break_nothing_and_record_nothing(tmp_path: Path) -> None:
+    """A thousand here; `python -m tests.hit_server.malformed` sends twenty times as many."""
+    from tests.hit_server.malformed import run
+
+    seen = run(tmp_path, 1000)
+    assert seen[404] > 100

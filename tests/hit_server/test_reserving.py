@@ -18,13 +18,11 @@ from sqlalchemy.orm import Session
 from hit_server.checks import passed
 from hit_server.comparisons import slot_order
 from hit_server.database import open_database, open_engine, session_factory
-from hit_server.reading import Answer
 from hit_server.records import Comparison, Hit, Placement, Record, StudyRecord, Vote, now
 from hit_server.reserving import NothingLeft, NotYours, placements_of, reserve
 from hit_server.saving import leave
-from hit_server.store import Submission, record_assignment
 from tests.conftest import scratch_study
-from tests.hit_server.conftest import published, registered
+from tests.hit_server.conftest import give, published, registered
 
 GROUPS = [["a", "b"], ["a", "b", "c"]]
 
@@ -74,27 +72,6 @@ def test_ten_votes_are_five_and_five_and_not_in_a_row() -> None:
         assert Counter(drawn) == {("a", "b"): 5, ("b", "a"): 5}
     first = Counter(orders(["a", "b"], 10, turn=n, seed=1, about=str(n))[0] for n in range(400))
     assert 160 < first["a", "b"] < 240
-
-
-def give(session: Session, placements: list[Placement], choice: str = "none") -> bool:
-    """The worker's answers come in as the crowd reports them."""
-    first = placements[0]
-    answers = [
-        Answer(each.number, question, choice, 900, {})
-        for each in placements
-        for question in each.questions
-    ]
-    submission = Submission(
-        assignment_id=first.assignment_id,
-        worker_id=first.worker_id,
-        status="Submitted",
-        accepted_at=now(),
-        submitted_at=now(),
-        answer="<xml/>",
-        answers=answers,
-        problem=None,
-    )
-    return record_assignment(session, first.hit, submission)
 
 
 def test_a_placement_is_drawn_once(engine: Engine, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from playwright.sync_api import Browser
 
 from clearwinner.cli import main
 from mturk.bonuses import BonusError, read_bonuses
@@ -231,14 +232,11 @@ def test_workers_of_earlier_studies_and_those_who_did_enough_are_kept_out(
 
 
 @pytest.mark.browser
-def test_a_preview_shows_a_hit_as_a_worker_sees_it(tmp_path: Path, chromium: str) -> None:
-    from playwright.sync_api import sync_playwright
-
+def test_a_preview_shows_a_hit_as_a_worker_sees_it(tmp_path: Path, browser: Browser) -> None:
     from clearwinner.preview import preview
 
     file = scratch_study(tmp_path, scenes=2)
-    with preview(file) as addresses, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+    with preview(file) as addresses:
         page = browser.new_page()
         page.goto(addresses.sign_in)
         page.get_by_role("button", name="Sign in").click()
@@ -251,6 +249,6 @@ def test_a_preview_shows_a_hit_as_a_worker_sees_it(tmp_path: Path, chromium: str
         frame.get_by_role("radio", name="No clear winner").first.wait_for()
         assert page.get_by_role("button", name="Return").is_visible()
         assert not page.get_by_text("Not for you").is_visible()
-        browser.close()
+        page.close()
     # Nothing is left in the study's own folder.
     assert not (file.study.place / "study.sqlite3").exists()
