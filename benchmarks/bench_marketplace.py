@@ -26,8 +26,8 @@ from sqlalchemy import create_engine, insert, make_url, select, text
 from generation.manifest import read_manifest
 from hit_server.database import open_database, session_factory
 from hit_server.records import Hit, Placement, now
+from hit_server.registering import register_study
 from hit_server.serve import Server
-from hit_server.store import register_study
 from mturk.answers import encode_answers
 from mturk.client import Endpoint, connect
 from mturk.collect import collect
@@ -155,10 +155,11 @@ def _submit_all(session: Any, marketplace: Marketplace, workers: int) -> None:
         people = market.scalars(select(Worker)).all()
         done, placed = [], []
         for hit in market.scalars(select(MarketHit)):
-            comparison = own[hit.hit_id].comparison
+            record = own[hit.hit_id]
+            comparison = record.comparisons[0]
             for person in people:
                 name = f"3{hit.id:08d}{person.id:04d}"
-                fields = {"comparison": comparison.public_id, "correctness": "1", "appeal": "none"}
+                fields = {"1.correctness": "1", "1.appeal": "none"}
                 done.append(
                     {
                         "assignment_id": name,
@@ -174,9 +175,13 @@ def _submit_all(session: Any, marketplace: Marketplace, workers: int) -> None:
                 placed.append(
                     {
                         "comparison_id": comparison.id,
+                        "hit_record_id": record.id,
                         "assignment_id": name,
                         "worker_id": person.worker_id,
                         "methods": comparison.methods,
+                        "questions": ["correctness", "appeal"],
+                        "slot": len(placed) % workers,
+                        "reserved_until": now(),
                     }
                 )
         market.execute(insert(MarketAssignment), done)

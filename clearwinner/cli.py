@@ -114,8 +114,14 @@ def figures(study: Path, prompts: int, negatives: str | None, names: str, at: st
 @STUDY
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", default=8000, show_default=True, help="0 takes a free one.")
-def serve(study: Path, host: str, port: int) -> None:
-    """Serve the pages of a study's HITs until Ctrl-C."""
+@click.option("--workers", default=0, help="Processes, for a whole crowd at once; a core each.")
+def serve(study: Path, host: str, port: int, workers: int) -> None:
+    """Serve the pages of a study's HITs, and the console, until Ctrl-C."""
+    if workers:
+        from clearwinner.many import serve_many
+
+        serve_many(study, host=host, port=port, workers=workers)
+        return
     from clearwinner.services import hit_server, run_until_interrupted
     from generation.study import read_study_file
 
