@@ -1,10 +1,16 @@
 """The command line: quick help without torch, and errors that name file, key and value."""
 
+import signal
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import httpx
 import pytest
+
+from tests.conftest import scratch_study
 
 REHEARSAL = Path(__file__).parents[2] / "studies" / "rehearsal.toml"
 
@@ -94,3 +100,38 @@ def test_amazons_endpoints_explain_that_the_service_closed(
     assert done.returncode == 2, done.stdout
     assert "30 September 2026" in done.stderr
     assert "clearwinner marketplace" in done.stderr
+
+
+def test_several_processes_serve_a_studys_pages(tmp_path: Path) -> None:
+    file = scratch_study(tmp_path)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "clearwinner.cli", "serve", str(file.path)]
+    server = subprocess.Popen(
+        [*command, "--workers", "2", "--port", str(port)], stderr=subprocess.PIPE, text=True
+    )
+    try:
+        for _ in range(150):
+            try:
+                found = httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=5)
+                break
+            except httpx.ConnectError:
+                time.sleep(0.2)
+        assert found.json() == {"status": "ok"}
+    finally:
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(30) == 0
+
+
+def test_images_are_put_on_another_host_once(tmp_path: Path) -> None:
+    file = scratch_study(tmp_path, scenes=2)
+    target = tmp_path / "host"
+    assert "4 images are new" in clearwinner("host-images", file.path, "--to", target).stdout
+    assert "0 images are new" in clearwinner("host-images", file.path, "--to", target).stdout
+    sizes = {path.stat().st_size for path in target.glob("*.png")}
+    assert len(list(target.iterdir())) == 4
+    assert len(sizes) == 1
+    taken = clearwinner("host-images", file.path, "--to", file.path)
+    assert taken.returncode == 2
+    assert "cannot store images" in taken.stderr

@@ -24,6 +24,10 @@ from generation.processes import Processes
 from generation.run import GenerationError, generate
 from generation.stores import Bucket, StoreError
 from generation.study import StudyFile, UserError, read_study_file
+from hit_server.database import open_database, session_factory
+from hit_server.hosting import host_images
+from hit_server.registering import register_study
+from tests.conftest import scratch_study
 
 STUDY = """
 [study]
@@ -128,6 +132,25 @@ def test_images_in_s3_are_the_same_and_come_home(tmp_path: Path, s3: Any) -> Non
     lost = next(key for key in keys if "/images/" in key)
     s3.delete_object(Bucket="pictures", Key=lost)
     assert generate(there).made == 1
+
+
+def test_a_studys_images_are_hosted_in_s3(tmp_path: Path, s3: Any) -> None:
+    """Under their random names, of one size, to be kept by browsers; again adds nothing."""
+    file = scratch_study(tmp_path, scenes=2)
+    engine = open_database(f"sqlite:///{tmp_path}/records.sqlite3")
+    with session_factory(engine)() as session:
+        folder = file.study.place
+        record = register_study(session, file, read_manifest(folder), folder)
+        assert host_images(session, record, "s3://pictures/hosted") == 4
+        assert host_images(session, record, "s3://pictures/hosted") == 0
+    engine.dispose()
+    found = s3.list_objects_v2(Bucket="pictures", Prefix="hosted/")["Contents"]
+    assert len({entry["Size"] for entry in found}) == 1
+    head = s3.head_object(Bucket="pictures", Key=found[0]["Key"])
+    assert (head["ContentType"], head["CacheControl"]) == (
+        "image/png",
+        "max-age=31536000, immutable",
+    )
 
 
 def test_a_row_in_s3_is_written_after_its_images(tmp_path: Path, s3: Any) -> None:
