@@ -10,6 +10,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from analysis import tables
+from analysis.agreement import Agreement
 from analysis.examples import KINDS, Example
 from analysis.planted import Check, Truth
 from analysis.rates import Rate
@@ -48,6 +49,7 @@ class PageContent:
     truth: Truth | None
     checks: Sequence[Check]
     notes: Sequence[str]
+    agreement: Sequence[Agreement]
 
 
 def render(content: PageContent, figure: str) -> str:
@@ -61,6 +63,9 @@ def render(content: PageContent, figure: str) -> str:
     )
     environment.filters["percent"] = tables.percent
     environment.filters["limits"] = tables.limits
+    environment.filters["p_text"] = tables.p_text
+    environment.filters["alpha_text"] = tables.alpha_text
+    environment.filters["with_limits"] = tables.with_limits
     return environment.get_template("index.html").render(
         page=content,
         figure=figure,

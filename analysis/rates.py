@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from analysis.claims import holm, score_p_value
 from analysis.intervals import (
     ClusteredMean,
     Floats,
@@ -69,6 +70,10 @@ class PreferenceRate:
     no_interval: str
     """Why the score has no interval; empty when it has one."""
     effective_votes: float | None
+    p_value: float | None
+    """Of an even score, two-sided, two-way clustered t; None where the votes do not vary."""
+    p_holm: float | None
+    """The same, adjusted by Holm's method for all the scores of the report."""
     vote_score: float
     """The score with every vote counting alike, whatever its comparison."""
     decided_win: Share | None
@@ -96,7 +101,7 @@ Rate = PreferenceRate | ThreeWayRate
 
 
 @dataclass(frozen=True)
-class _Tally:
+class Tally:
     """Votes of one question and set of methods, as arrays."""
 
     labels: tuple[str, ...]
@@ -107,6 +112,13 @@ class _Tally:
     counts: NDArray[np.int64]
     """`(comparisons, labels)`."""
     basis: Basis
+
+    @property
+    def cluster_of_comparison(self) -> NDArray[np.intp]:
+        """The cluster of each comparison: itself, or its prompt where prompts have several."""
+        first = np.zeros(len(self.counts), dtype=np.intp)
+        first[self.comparisons] = self.clusters
+        return first
 
     @property
     def shares(self) -> Floats:
@@ -132,15 +144,35 @@ def preference_rates(
     if frame.empty:
         raise VotesError("there are no votes to count.")
     rates: list[Rate] = []
-    for question, methods, votes in _groups(frame):
-        tally = _tally(votes, (*methods, NONE))
+    for question, methods, tally in tallies(frame):
         rng = np.random.default_rng([seed, *_digest(question, methods)])
         drawn = _resampled(tally, resamples, rng)
         if len(methods) == 2:
             rates.append(_pair(question, methods, tally, drawn, level))
         else:
             rates.append(_three_way(question, methods, tally, drawn, level))
-    return tuple(rates)
+    return _adjusted(rates)
+
+
+def tallies(frame: pd.DataFrame) -> Iterator[tuple[str, tuple[str, ...], Tally]]:
+    """Question, methods and counted votes of every set of methods that met."""
+    for question, methods, votes in _groups(frame):
+        yield question, methods, _tally(votes, (*methods, NONE))
+
+
+def _adjusted(rates: Sequence[Rate]) -> tuple[Rate, ...]:
+    """The rates with p values adjusted for there being so many of them."""
+    tested = [
+        (number, rate.p_value)
+        for number, rate in enumerate(rates)
+        if isinstance(rate, PreferenceRate) and rate.p_value is not None
+    ]
+    found = list(rates)
+    for (number, _), p in zip(tested, holm([p for _, p in tested]), strict=True):
+        rate = found[number]
+        if isinstance(rate, PreferenceRate):
+            found[number] = replace(rate, p_holm=p)
+    return tuple(found)
 
 
 def _groups(frame: pd.DataFrame) -> Iterator[tuple[str, tuple[str, ...], pd.DataFrame]]:
@@ -150,7 +182,7 @@ def _groups(frame: pd.DataFrame) -> Iterator[tuple[str, tuple[str, ...], pd.Data
             yield str(question), tuple(methods.split(JOIN)), asked[asked["methods"] == methods]
 
 
-def _tally(votes: pd.DataFrame, labels: tuple[str, ...]) -> _Tally:
+def _tally(votes: pd.DataFrame, labels: tuple[str, ...]) -> Tally:
     comparisons = pd.factorize(votes["comparison"])[0]
     prompts = pd.factorize(votes["prompt_id"])[0]
     workers = pd.factorize(votes["worker"])[0]
@@ -169,12 +201,11 @@ def _tally(votes: pd.DataFrame, labels: tuple[str, ...]) -> _Tally:
         unit="prompt" if several else "comparison",
         units=int(clusters.max()) + 1,
     )
-    return _Tally(labels, choices, comparisons, clusters, workers, counts, basis)
+    return Tally(labels, choices, comparisons, clusters, workers, counts, basis)
 
 
-def _resampled(tally: _Tally, resamples: int, rng: np.random.Generator) -> Floats:
-    first = np.zeros(len(tally.counts), dtype=np.intp)
-    first[tally.comparisons] = tally.clusters
+def _resampled(tally: Tally, resamples: int, rng: np.random.Generator) -> Floats:
+    first = tally.cluster_of_comparison
     sums = np.zeros((tally.basis.units, len(tally.labels)))
     np.add.at(sums, first, tally.shares)
     counts = np.bincount(first, minlength=tally.basis.units).astype(np.float64)
@@ -182,7 +213,7 @@ def _resampled(tally: _Tally, resamples: int, rng: np.random.Generator) -> Float
 
 
 def _pair(
-    question: str, methods: Sequence[str], tally: _Tally, drawn: Floats, level: float
+    question: str, methods: Sequence[str], tally: Tally, drawn: Floats, level: float
 ) -> PreferenceRate:
     wins, losses, ties = (int(count) for count in tally.counts.sum(axis=0))
     win, loss, tie = (float(share) for share in tally.shares.mean(axis=0))
@@ -203,6 +234,10 @@ def _pair(
         score_resampled=percentile_interval(drawn[:, 0] + drawn[:, 2] / 2.0, level=level),
         no_interval=score.reason,
         effective_votes=score.effective_votes,
+        p_value=score_p_value(
+            score.mean, score.variance, min(tally.basis.units, tally.basis.workers) - 1
+        ),
+        p_holm=None,
         vote_score=(wins + ties / 2.0) / len(tally.choices),
         decided_win=_decided(win, loss, drawn, level),
         majority_wins=int((lead > 0).sum()),
@@ -211,7 +246,7 @@ def _pair(
     )
 
 
-def _score(tally: _Tally, level: float) -> ClusteredMean:
+def _score(tally: Tally, level: float) -> ClusteredMean:
     worth = np.array([1.0, 0.0, 0.5])  # the first method, the second, no clear winner
     return two_way_interval(
         worth[tally.choices], tally.comparisons, tally.clusters, tally.workers, level=level
@@ -227,7 +262,7 @@ def _decided(win: float, loss: float, drawn: Floats, level: float) -> Share | No
 
 
 def _three_way(
-    question: str, methods: tuple[str, ...], tally: _Tally, drawn: Floats, level: float
+    question: str, methods: tuple[str, ...], tally: Tally, drawn: Floats, level: float
 ) -> ThreeWayRate:
     means = tally.shares.mean(axis=0)
     return ThreeWayRate(

@@ -20,6 +20,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from analysis import figures, tables
+from analysis.agreement import Agreement, agreements
 from analysis.batch_results import read_batch_results
 from analysis.examples import choose_examples
 from analysis.page import PageContent, render
@@ -57,6 +58,7 @@ class Report:
     notes: tuple[str, ...]
     truth: Truth | None
     checks: tuple[Check, ...]
+    agreement: tuple[Agreement, ...]
 
     @property
     def page(self) -> Path:
@@ -79,6 +81,9 @@ def make_report(study_file: StudyFile, *, engine: Engine | None = None) -> Repor
     frame, unread = _all_votes(study_file, table, engine)
     counted = without_rejected(frame)
     rates = preference_rates(
+        counted.frame, resamples=table.resamples, level=table.level, seed=study.seed
+    )
+    agreement = agreements(
         counted.frame, resamples=table.resamples, level=table.level, seed=study.seed
     )
     truth = read_truth(study.place)
@@ -105,10 +110,12 @@ def make_report(study_file: StudyFile, *, engine: Engine | None = None) -> Repor
         truth=truth,
         checks=checks(truth, rates) if truth else (),
         notes=notes,
+        agreement=agreement,
     )
     folder = study.place / "report"
     paths = _write(content, folder)
-    return Report(folder, paths, headlines, rates, table.level, notes, truth, tuple(content.checks))
+    shown = tuple(content.checks)
+    return Report(folder, paths, headlines, rates, table.level, notes, truth, shown, agreement)
 
 
 def print_report(report: Report, console: Console | None = None) -> None:
@@ -120,6 +127,7 @@ def print_report(report: Report, console: Console | None = None) -> None:
         console.print(f"• {sentence}", markup=False, highlight=False)
     for table in tables.terminal_tables(report.rates, level=report.level):
         console.print(table)
+    console.print(tables.agreement_table(report.agreement))
     console.print(METHOD.format(level=tables.percent(report.level)), markup=False, highlight=False)
     for note in report.notes:
         console.print(f"Note: {note}", markup=False, highlight=False)
@@ -199,7 +207,10 @@ def _notes(counted: CountedVotes, unread: int, rates: tuple[Rate, ...]) -> tuple
                 f"{100 * rate.vote_score:.1f} %."
             )
     if len(rates) > 1:
-        notes.append(f"The intervals are not adjusted for there being {len(rates)} of them.")
+        notes.append(
+            f"The intervals are not adjusted for there being {len(rates)} of them; the p values "
+            "are, by Holm's method."
+        )
     return tuple(notes)
 
 
@@ -221,6 +232,7 @@ def _write(content: PageContent, folder: Path) -> tuple[Path, ...]:
         "resamples": content.resamples,
         "headlines": content.headlines,
         "rates": [asdict(rate) for rate in content.rates],
+        "agreement": [asdict(each) for each in content.agreement],
         "planted": [asdict(check) for check in content.checks],
         "notes": content.notes,
     }

@@ -9,6 +9,7 @@ import pandas as pd
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from analysis.agreement import Agreement
 from analysis.intervals import Interval
 from analysis.rates import Basis, PreferenceRate, Rate, Share, ThreeWayRate
 from analysis.votes import NONE
@@ -72,7 +73,16 @@ def terminal_tables(rates: Sequence[Rate], *, level: float) -> list[Table]:
         table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=0)
         for name in ("question", "methods"):
             table.add_column(name, overflow="fold")
-        for name in ("win", "tie", "loss", "score", "interval", "won:even:lost", "votes"):
+        for name in (
+            "win",
+            "tie",
+            "loss",
+            "score",
+            "interval",
+            "p, Holm",
+            "won:even:lost",
+            "votes",
+        ):
             table.add_column(name, justify="right", no_wrap=True)
         for rate in pairs(rates):
             table.add_row(*_pair_cells(rate))
@@ -104,6 +114,39 @@ def limits(interval: Interval | None) -> str:
     return f"{100 * interval.low:.1f}–{100 * interval.high:.1f}" if interval else "—"
 
 
+def p_text(p: float | None) -> str:
+    """A p value with two digits, or a dash where there is none."""
+    if p is None:
+        return "—"
+    return "<0.001" if p < 0.001 else f"{p:.2g}" if p < 0.1 else f"{p:.2f}"
+
+
+def agreement_table(found: Sequence[Agreement]) -> Table:
+    """Agreement as a table for the terminal."""
+    table = Table(title="Agreement of workers", title_justify="left", box=SIMPLE_HEAD, padding=0)
+    for name in ("question", "methods", "alpha", "kappa", "alike, %", "comparisons"):
+        table.add_column(name, justify="left" if name in ("question", "methods") else "right")
+    for each in found:
+        table.add_row(
+            each.question,
+            " | ".join(each.methods),
+            alpha_text(each),
+            "—" if each.kappa is None else f"{each.kappa:.3f}",
+            with_limits(each.raw) if each.raw else "—",
+            str(each.comparisons),
+        )
+    return table
+
+
+def alpha_text(each: Agreement) -> str:
+    """Alpha with its interval, or why there is none."""
+    if each.alpha is None:
+        return each.reason
+    interval = each.alpha.interval
+    shown = f" [{interval.low:.3f}–{interval.high:.3f}]" if interval else ""
+    return f"{each.alpha.value:.3f}{shown}"
+
+
 def with_limits(share: Share) -> str:
     """A share in per cent, and its limits."""
     return f"{100 * share.value:.1f} [{limits(share.interval)}]"
@@ -116,6 +159,7 @@ def _pair_cells(rate: PreferenceRate) -> list[str]:
         *(f"{100 * share.value:.1f}" for share in (rate.win, rate.tie, rate.loss)),
         f"{100 * rate.score.value:.1f}",
         limits(rate.score.interval),
+        p_text(rate.p_holm),
         f"{rate.majority_wins}:{rate.majority_ties}:{rate.majority_losses}",
         str(rate.basis.votes),
     ]
@@ -137,6 +181,7 @@ def _pair_row(rate: PreferenceRate) -> Row:
     row["no_interval"] = rate.no_interval
     row |= _interval("score_resampled", rate.score_resampled)
     row["effective_votes"] = rate.effective_votes
+    row["p_value"], row["p_holm"] = rate.p_value, rate.p_holm
     row["score_every_vote_alike"] = rate.vote_score
     row |= _share("decided_win_share", rate.decided_win)
     row["majority_wins"] = rate.majority_wins
