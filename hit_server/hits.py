@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from functools import lru_cache
 from itertools import combinations
 from typing import Any, Literal
 
@@ -53,6 +55,16 @@ QUESTIONS = [
         ),
     ),
 ]
+
+
+def hits_of_record(table: dict[str, Any]) -> Hits:
+    """The table `[hits]` as a study's record keeps it; checked once, as it rarely changes."""
+    return _checked_once(json.dumps(table, sort_keys=True))
+
+
+@lru_cache(maxsize=64)
+def _checked_once(text: str) -> Hits:
+    return Hits.model_validate_json(text)
 
 
 class Example(Table):

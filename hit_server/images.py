@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from hit_server.hits import IMAGE_TYPES, Hits
 from hit_server.padding import OVERHEAD, padded
-from hit_server.records import Comparison, ImageRecord, StudyRecord
+from hit_server.records import Comparison, Hit, ImageRecord, StudyRecord
 from hit_server.store import find_image
 
 images = Blueprint("images", __name__)
@@ -23,23 +23,39 @@ STEP = 4096
 @images.get("/image/<public_id>")
 def image(public_id: str) -> Response:
     """The PNG's bytes, to be kept by the browser: what an address shows never changes."""
+    files: dict[str, tuple[Path, int]] = current_app.config["FILES"]
+    path, study_id = files.get(public_id) or _file(public_id, files)
+    try:
+        content = path.read_bytes()
+    except OSError:
+        files.pop(public_id, None)
+        abort(404, "There is no such image.")
+    return _kept(padded(content, _size(study_id, len(content))), "image/png")
+
+
+def _file(public_id: str, files: dict[str, tuple[Path, int]]) -> tuple[Path, int]:
+    """An image's file, and its study; remembered once a HIT keeps it from being replaced."""
     sessions: sessionmaker[Session] = current_app.config["READING"]
-    sizes: dict[int, int] = current_app.config["SIZES"]
     with sessions() as session:
         found = find_image(session, public_id)
-        if found is None or not Path(found.image.path).is_file():
+        if found is None:
             abort(404, "There is no such image.")
-        path = Path(found.image.path)
+        file = Path(found.image.path), found.image.study_id
+        pooled = select(Hit.id).where(Hit.study_id == file[1], Hit.pooled).limit(1)
         comparison = session.get_one(Comparison, found.comparison_id)
-        if comparison.study_id not in sizes:
-            sizes[comparison.study_id] = common_size(session, comparison.study_id)
-        size = sizes[comparison.study_id]
-    content = path.read_bytes()
-    if len(content) + OVERHEAD > size:
-        # An image that was added since: measure again.
+        if comparison.hit_record_id is not None or session.scalar(pooled) is not None:
+            files[public_id] = file
+        return file
+
+
+def _size(study_id: int, needed: int) -> int:
+    """Bytes of every image of a study; measured again when one that was added is larger."""
+    sizes: dict[int, int] = current_app.config["SIZES"]
+    if sizes.get(study_id, 0) < needed + OVERHEAD:
+        sessions: sessionmaker[Session] = current_app.config["READING"]
         with sessions() as session:
-            size = sizes[comparison.study_id] = common_size(session, comparison.study_id)
-    return _kept(padded(content, size), "image/png")
+            sizes[study_id] = common_size(session, study_id)
+    return sizes[study_id]
 
 
 @images.get("/example/<int:study_id>/<int:number>/<int:place>")

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from hit_server.comparisons import slot_order
-from hit_server.hits import Example, Hits, Question
+from hit_server.hits import Example, Hits, Question, hits_of_record
 from hit_server.records import Comparison, Hit, Placement, ShownImage
 from hit_server.store import images_of
 
@@ -63,7 +63,7 @@ def accepted_page(
         placements: that were drawn for it.
         first: whether it is the worker's first HIT of the study: instructions are open then.
     """
-    hits = Hits.model_validate(hit.study.hits)
+    hits = hits_of_record(hit.study.hits)
     asked = {question.key: question for question in hits.questions}
     pairs = []
     for placement in placements:
@@ -83,7 +83,7 @@ def accepted_page(
 
 def preview_page(session: Session, hit: Hit) -> Page:
     """What a worker sees before accepting: one comparison as it will be, nothing recorded."""
-    hits = Hits.model_validate(hit.study.hits)
+    hits = hits_of_record(hit.study.hits)
     shown = list(hit.comparisons[: hits.per_hit])
     if hit.pooled:
         of_study = select(Comparison).where(Comparison.study_id == hit.study_id)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from flask import Blueprint, Response, abort, current_app, render_template, request, url_for
 from sqlalchemy.orm import Session, sessionmaker
 
-from hit_server.hits import Hits
+from hit_server.hits import hits_of_record
 from hit_server.page import Page, accepted_page, preview_page
 from hit_server.records import Hit, Placement, now
 from hit_server.reserving import NothingLeft, NotYours, placements_of, reserve
@@ -16,7 +16,7 @@ from hit_server.saving import TooLate, leave, save
 from hit_server.security import refuse_other_sites
 from hit_server.settings import Settings
 from hit_server.store import find_hit, opened_by
-from hit_server.tokens import BadToken, read_token, secret_of, sign
+from hit_server.tokens import BadToken, read_token, sign
 from hit_server.visits import BadVisit, Visit, read_visit
 
 pages = Blueprint("pages", __name__)
@@ -30,13 +30,14 @@ def hit(public_id: str) -> str:
         visit = read_visit(request.args, settings.sites)
     except BadVisit as error:
         abort(400, str(error))
-    sessions: sessionmaker[Session] = current_app.config["SESSIONS"]
-    with sessions() as session:
+    # What only reads waits for no writer: pages are mostly read.
+    reading: sessionmaker[Session] = current_app.config["READING"]
+    with reading() as session:
         found = find_hit(session, public_id)
         if found is None:
             abort(404, "There is no such task. Open it from the marketplace.")
         page = preview_page(session, found) if visit.preview else _accepted(session, found, visit)
-        token = sign(_secret(session), visit.assignment_id, visit.worker_id)
+    token = sign(_secret(), visit.assignment_id, visit.worker_id)
     return render_template(
         "hit/page.html",
         visit=visit,
@@ -81,30 +82,27 @@ def left() -> Response:
 def _written() -> Iterator[tuple[Session, list[Placement]]]:
     """The assignment that a page may write about, by its token."""
     refuse_other_sites()
+    try:
+        assignment_id, worker_id = read_token(_secret(), request.args.get("token", ""))
+    except BadToken as error:
+        abort(403, str(error))
     sessions: sessionmaker[Session] = current_app.config["SESSIONS"]
     with sessions() as session:
-        try:
-            assignment_id, worker_id = read_token(_secret(session), request.args.get("token", ""))
-        except BadToken as error:
-            abort(403, str(error))
         placements = placements_of(session, assignment_id, worker_id)
         if not placements:
             abort(403, "Nothing was shown for this assignment. Open the task again.")
         yield session, placements
 
 
-def _secret(session: Session) -> str:
-    kept: dict[str, str] = current_app.config["SECRETS"]
-    if "page" not in kept:
-        kept["page"] = secret_of(session, current_app.config["SETTINGS"])
-    return kept["page"]
+def _secret() -> str:
+    return str(current_app.secret_key)
 
 
 def _accepted(session: Session, hit: Hit, visit: Visit) -> Page:
     # A HIT whose id has not come back yet may already be at work: it is given the benefit.
     if hit.hit_id not in (None, visit.hit_id):
         abort(403, "This page does not belong to that HIT. Nothing was recorded.")
-    hits = Hits.model_validate(hit.study.hits)
+    hits = hits_of_record(hit.study.hits)
     others = opened_by(session, hit.study_id, visit.worker_id) - {visit.assignment_id}
     if hits.most_per_worker is not None and len(others) >= hits.most_per_worker:
         abort(
@@ -112,8 +110,19 @@ def _accepted(session: Session, hit: Hit, visit: Visit) -> Page:
             f"Thank you: you have done {hits.most_per_worker} of these HITs, the most that this "
             "study asks of one person. Please return this HIT.",
         )
-    try:
-        shown = reserve(session, hit, visit.assignment_id, visit.worker_id, at=now())
-    except (NothingLeft, NotYours) as error:
-        abort(403, str(error))
+    names = visit.assignment_id, visit.worker_id
+    shown = placements_of(session, *names)
+    if not shown or any(placement.left_at for placement in shown):
+        session.commit()  # what is written next is to be seen here
+        _reserve(hit.id, *names)
+        shown = placements_of(session, *names)
     return accepted_page(session, hit, shown, first=not others)
+
+
+def _reserve(hit_record: int, assignment_id: str, worker_id: str) -> None:
+    sessions: sessionmaker[Session] = current_app.config["SESSIONS"]
+    with sessions() as session:
+        try:
+            reserve(session, session.get_one(Hit, hit_record), assignment_id, worker_id, at=now())
+        except (NothingLeft, NotYours) as error:
+            abort(403, str(error))

@@ -14,11 +14,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import func, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, joinedload, selectinload
 
 from hit_server.checks import check_for
 from hit_server.comparisons import slot_order
-from hit_server.hits import Hits
+from hit_server.hits import Hits, hits_of_record
 from hit_server.records import Assignment, Comparison, Hit, Placement, StudyRecord
 
 GRACE = timedelta(minutes=5)
@@ -40,6 +40,7 @@ def placements_of(session: Session, assignment_id: str, worker_id: str) -> list[
             select(Placement)
             .where(Placement.assignment_id == assignment_id, Placement.worker_id == worker_id)
             .order_by(Placement.number)
+            .options(joinedload(Placement.comparison), selectinload(Placement.saved))
         )
     )
 
@@ -70,7 +71,7 @@ def reserve(
         session.commit()
         return there
     _take_from_others(session, hit, assignment_id, worker_id, at)
-    hits = Hits.model_validate(hit.study.hits)
+    hits = hits_of_record(hit.study.hits)
     chosen = _open_for(session, hit, worker_id, hits.per_hit, at)
     if not chosen:
         raise NothingLeft(

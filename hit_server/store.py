@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, joinedload
 
 from generation.study import UserError
 from hit_server.reading import Answer
@@ -63,17 +63,27 @@ def study_named(session: Session, name: str) -> StudyRecord:
 
 def find_hit(session: Session, public_id: str) -> Hit | None:
     """A HIT by the name in its page's address."""
-    return session.scalar(select(Hit).where(Hit.public_id == public_id))
+    return session.scalar(
+        select(Hit).where(Hit.public_id == public_id).options(joinedload(Hit.study))
+    )
 
 
 def find_image(session: Session, public_id: str) -> ShownImage | None:
     """An image by the name in its address."""
-    return session.scalar(select(ShownImage).where(ShownImage.public_id == public_id))
+    return session.scalar(
+        select(ShownImage)
+        .where(ShownImage.public_id == public_id)
+        .options(joinedload(ShownImage.image))
+    )
 
 
 def images_of(session: Session, comparison: Comparison) -> dict[str, ShownImage]:
     """The images of a comparison by name, those of its checks included."""
-    found = session.scalars(select(ShownImage).where(ShownImage.comparison_id == comparison.id))
+    found = session.scalars(
+        select(ShownImage)
+        .where(ShownImage.comparison_id == comparison.id)
+        .options(joinedload(ShownImage.image))
+    )
     return {image.name: image for image in found}
 
 
