@@ -26,7 +26,7 @@ format: $(VENV)/.installed-dev
 	$(BIN)/djlint templates --reformat --quiet
 
 bench: $(VENV)/.installed-dev
-	@for file in benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+	@for file in benchmarks/bench_*.py; do echo "== $$file"; PYTHONPATH=. $(BIN)/python $$file || exit 1; done
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

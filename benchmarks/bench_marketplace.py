@@ -1,6 +1,6 @@
 """The marketplace and publishing on it: operations a second, a throttled launch, collecting.
 
-    python benchmarks/bench_marketplace.py [--hits 1000] [--assignments 10000]
+    PYTHONPATH=. python benchmarks/bench_marketplace.py [--hits 1000] [--assignments 10000]
 
 Publishing runs against a marketplace that lets so many requests a second pass; beside the time
 stands what that rate allows. Operations a second are of boto3 clients in threads over HTTP, on

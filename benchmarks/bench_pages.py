@@ -1,6 +1,6 @@
 """The hit server under a whole crowd, beside a bare Flask app that returns the same bytes.
 
-    python benchmarks/bench_pages.py [--crowd 100] [--rounds 8]
+    PYTHONPATH=. python benchmarks/bench_pages.py [--crowd 100] [--rounds 8]
 
 Gunicorn with two processes serves both in turn. Each of the crowd's workers opens a page, loads
 its two images, saves its answers and opens the next. Afterwards the records are counted: nothing

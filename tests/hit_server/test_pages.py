@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from PIL import Image
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
+from generation.manifest import read_manifest
 from generation.study import StudyError, read_study_file
 from hit_server.app import create_app
 from hit_server.database import open_database, session_factory
@@ -27,6 +28,7 @@ from hit_server.records import (
     StudyRecord,
     now,
 )
+from hit_server.registering import register_study
 from hit_server.settings import Settings
 from hit_server.tokens import BadToken, read_token, sign
 from tests.conftest import scratch_study
@@ -308,3 +310,25 @@ def test_odd_requests_break_nothing_and_record_nothing(tmp_path: Path) -> None:
 
     seen = run(tmp_path, 1000)
     assert seen[404] > 100
+
+
+def test_an_image_that_was_replaced_before_it_was_published_is_the_new_one(tmp_path: Path) -> None:
+    """What no HIT shows yet may be drawn again; an address must not show the old file then."""
+    file = scratch_study(tmp_path, scenes=1)
+    engine = open_database(f"sqlite:///{tmp_path}/records.sqlite3")
+    web = create_app(Settings(worker_sites=[SITE]), engine).test_client()
+    folder = file.study.place
+    rows = read_manifest(folder)
+    with session_factory(engine)() as session:
+        study = register_study(session, file, rows, folder)
+        address = f"/image/{session.scalars(select(ShownImage.public_id)).first()}"
+        before = web.get(address).data
+        others = [replace(row, path=rows[2].path, sha256=rows[2].sha256) for row in rows]
+        register_study(session, file, others, folder)
+        after = web.get(address).data
+        assert before != after
+        # Once a HIT shows it, it stays, whatever the manifest says.
+        published(session, study, study.comparisons)
+        register_study(session, file, rows, folder)
+        assert web.get(address).data == after
+    engine.dispose()
