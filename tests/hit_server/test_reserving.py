@@ -181,11 +181,13 @@ def test_who_judges_the_same_again_after_time_ran_out_counts_once(tmp_path: Path
         study = registered(session, scratch_study(tmp_path, scenes=1), wanted=1)
         hits = [published(session, study, [], name=f"3H{n}", assignments=1) for n in range(2)]
         first = reserve(session, hits[0], "A0", "W", at=now() - timedelta(hours=2))
-        other = reserve(session, hits[1], "A1", "V", at=now())
-        assert other[0].comparison_id == first[0].comparison_id
+        again = reserve(session, hits[1], "A1", "W", at=now())
+        assert again[0].comparison_id == first[0].comparison_id
         assert give(session, first)
-        assert give(session, other)
-        assert {vote.assignment.worker_id for vote in session.scalars(select(Vote))} == {"W", "V"}
+        assert give(session, again)
+        votes = session.scalars(select(Vote)).all()
+        assert sorted(vote.question for vote in votes) == ["appeal", "correctness"]
+        assert {vote.assignment.assignment_id for vote in votes} == {"A0"}
     engine.dispose()
 
 
