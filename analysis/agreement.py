@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.intervals import CHUNK, Floats, Interval, percentile_interval
+from analysis.intervals import Floats, percentile_interval, resampled_sums
 from analysis.rates import Share, tallies
 
 Counts = NDArray[np.int64]
@@ -59,7 +59,9 @@ def agreements(
                 question=question,
                 methods=methods,
                 comparisons=len(counts),
-                alpha=None if value is None else Share(value, _interval(drawn[:, 0], level)),
+                alpha=None
+                if value is None
+                else Share(value, percentile_interval(drawn[:, 0], level=level)),
                 kappa=fleiss_kappa(counts),
                 raw=_raw(counts, drawn[:, 1], level),
                 reason=reason,
@@ -123,12 +125,7 @@ def _resampled(
     parts = np.column_stack([_disagreement(counts), _alike(counts), np.ones(len(counts)), counts])
     sums = np.zeros((int(codes.max()) + 1, parts.shape[1]))
     np.add.at(sums, codes, parts)
-    drawn: list[Floats] = []
-    for start in range(0, resamples, CHUNK):
-        size = min(CHUNK, resamples - start)
-        weights = rng.multinomial(len(sums), np.full(len(sums), 1 / len(sums)), size=size)
-        drawn.append(np.asarray(weights @ sums, dtype=np.float64))
-    total = np.vstack(drawn)
+    total = resampled_sums(sums, resamples=resamples, rng=rng)
     labels = total[:, 3:]
     n = labels.sum(axis=1)
     expected = (n**2 - (labels**2).sum(axis=1)) / (n - 1)
@@ -136,13 +133,7 @@ def _resampled(
     return np.column_stack([1 - ratio, total[:, 1] / total[:, 2]])
 
 
-def _interval(drawn: Floats, level: float) -> Interval | None:
-    defined = drawn[~np.isnan(drawn)]
-    # Where many resamples say nothing, what the others say is no interval.
-    return percentile_interval(defined, level=level) if len(defined) > 0.9 * len(drawn) else None
-
-
 def _raw(counts: Counts, drawn: Floats, level: float) -> Share | None:
     if len(counts) == 0:
         return None
-    return Share(float(_alike(counts).mean()), _interval(drawn, level))
+    return Share(float(_alike(counts).mean()), percentile_interval(drawn, level=level))

@@ -96,13 +96,28 @@ def resampled_shares(
     Returns:
         `(resamples, labels)`; every row sums to 1 when every comparison's shares do.
     """
-    clusters = len(counts)
+    drawn = resampled_sums(np.column_stack([sums, counts]), resamples=resamples, rng=rng)
+    return drawn[:, :-1] / drawn[:, -1:]
+
+
+def resampled_sums(sums: Floats, *, resamples: int, rng: np.random.Generator) -> Floats:
+    """Column sums in bootstrap resamples of clusters.
+
+    Args:
+        sums: `(clusters, columns)`, what each cluster adds.
+        resamples: how many to draw.
+        rng: source of randomness.
+
+    Returns:
+        `(resamples, columns)`.
+    """
+    clusters = len(sums)
     even = np.full(clusters, 1.0 / clusters)
     drawn = np.empty((resamples, sums.shape[1]))
     for start in range(0, resamples, CHUNK):
         size = min(CHUNK, resamples - start)
         times = rng.multinomial(clusters, even, size=size).astype(np.float64)
-        drawn[start : start + size] = (times @ sums) / (times @ counts)[:, None]
+        drawn[start : start + size] = times @ sums
     return drawn
 
 

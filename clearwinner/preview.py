@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,16 +16,15 @@ from clearwinner.services import hit_server
 from generation.manifest import read_manifest
 from generation.study import StudyFile, UserError
 from hit_server.database import open_database, session_factory
-from hit_server.hits import Hits
+from hit_server.hits import hits_of_record
 from hit_server.records import StudyRecord, now
 from hit_server.registering import register_study
 from hit_server.serve import Server
 from hit_server.settings import Settings
-from hit_server.store import intend_hit, settle_hit, unpublished
-from mturk.batches import chunks
+from hit_server.store import settle_hit
 from mturk.client import Endpoint, connect
 from mturk.crowd import Crowd
-from mturk.launch import Publisher, request_token
+from mturk.launch import Publisher, bound_hits
 from mturk.marketplace.app import Marketplace, create_app, open_marketplace
 from mturk.marketplace.records import MarketHit, Worker
 from mturk.marketplace.working import accept
@@ -88,20 +88,10 @@ def _publish(
     endpoint = Endpoint("marketplace", url)
     client = connect(endpoint, access_key=keys.access_key, secret_key=keys.secret_key)
     publisher = Publisher(client, endpoint, file.table("crowd", Crowd), public_url)
-    hits = Hits.model_validate(study.hits)
-    hit_type = publisher.hit_type(hits)
+    hit_type = publisher.hit_type(hits_of_record(study.hits))
     made = []
-    crowd = publisher.crowd
-    for group in chunks(unpublished(session, study), hits.per_hit)[:SHOWN]:
-        hit = intend_hit(
-            session,
-            study,
-            url,
-            request_token(study, group, endpoint),
-            comparisons=group,
-            assignments=crowd.hit_assignments,
-            duration_s=crowd.duration_s,
-        )
+    waiting = bound_hits(session, study, publisher, publisher.crowd.hit_assignments)
+    for hit in islice(waiting, SHOWN):
         hit_id, _ = publisher.publish(publisher.wanted(session, hit), hit_type)
         settle_hit(session, hit, hit_id, now())
         made.append(hit_id)

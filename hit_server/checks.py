@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from hit_server.reading import NONE
 from hit_server.records import Comparison, ImageRecord, Placement, ShownImage
 from hit_server.registering import new_name
 
-NONE = "none"
 COPY = "#copy"
 DISTRACTOR = "#distractor"
 DISTANCE = 2

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from PIL import Image
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, joinedload
 
+from generation.manifest import store_bytes
 from generation.stores import Bucket, StoreError
-from hit_server.hits import Hits
+from hit_server.hits import hits_of_record
 from hit_server.images import common_size
 from hit_server.padding import padded
 from hit_server.records import Comparison, ShownImage, StudyRecord
@@ -33,37 +34,39 @@ def host_images(
     Raises:
         StoreError: the target cannot be written.
     """
-    files = list(_files(session, study))
+    files = _files(session, study)
+    size = common_size(session, study.id)
     session.commit()
     bucket = Bucket.at(target) if target.startswith("s3://") else None
-    there = set(bucket.names() if bucket else _names(Path(target)))
+    there = set(bucket.names() if bucket else (path.name for path in Path(target).glob("*.png")))
     new = 0
-    for number, (name, content) in enumerate(files, 1):
+    for number, (name, path, shown) in enumerate(files, 1):
         if name not in there:
+            content = padded(path.read_bytes(), size) if shown else _as_png(path)
             if bucket:
-                bucket.put(name, content())
+                bucket.put(name, content)
             else:
-                _put(Path(target), name, content())
+                _put(Path(target), name, content)
             new += 1
         if progress:
             progress(number, len(files))
     return new
 
 
-def _files(session: Session, study: StudyRecord) -> Iterator[tuple[str, Callable[[], bytes]]]:
-    size = common_size(session, study.id)
+def _files(session: Session, study: StudyRecord) -> list[tuple[str, Path, bool]]:
+    """Names, files, and whether each is of a comparison: those have equal sizes on the wire."""
     shown = session.scalars(
         select(ShownImage)
         .join(Comparison, ShownImage.comparison_id == Comparison.id)
         .where(Comparison.study_id == study.id)
+        .options(joinedload(ShownImage.image))
         .order_by(ShownImage.id)
     )
-    for each in shown:
-        path = Path(each.image.path)
-        yield f"{each.public_id}.png", lambda path=path: padded(path.read_bytes(), size)  # type: ignore[misc]
-    for number, example in enumerate(Hits.model_validate(study.hits).examples):
+    found = [(f"{each.public_id}.png", Path(each.image.path), True) for each in shown]
+    for number, example in enumerate(hits_of_record(study.hits).examples):
         for place, name in enumerate(example.images):
-            yield f"example-{number}-{place}.png", lambda path=Path(name): _as_png(path)  # type: ignore[misc]
+            found.append((f"example-{number}-{place}.png", Path(name), False))
+    return found
 
 
 def _as_png(path: Path) -> bytes:
@@ -73,16 +76,9 @@ def _as_png(path: Path) -> bytes:
     return buffer.getvalue()
 
 
-def _names(folder: Path) -> list[str]:
-    return [path.name for path in folder.glob("*.png")]
-
-
 def _put(folder: Path, name: str, content: bytes) -> None:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        half = folder / f".{name}.half"
-        half.write_bytes(content)
-        half.rename(folder / name)
+        store_bytes(folder, name, content)
     except OSError as error:
         raise StoreError(
             f"{folder}: cannot store images: {error.strerror}. Make room or give another folder, "

@@ -9,9 +9,9 @@ from flask import Blueprint, Response, abort, current_app, send_file
 from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
-from hit_server.hits import IMAGE_TYPES, Hits
+from hit_server.hits import IMAGE_TYPES, hits_of_record
 from hit_server.padding import OVERHEAD, padded
-from hit_server.records import Comparison, Hit, ImageRecord, StudyRecord
+from hit_server.records import Hit, ImageRecord, StudyRecord
 from hit_server.store import find_image
 
 images = Blueprint("images", __name__)
@@ -42,8 +42,7 @@ def _file(public_id: str, files: dict[str, tuple[Path, int]]) -> tuple[Path, int
             abort(404, "There is no such image.")
         file = Path(found.image.path), found.image.study_id
         pooled = select(Hit.id).where(Hit.study_id == file[1], Hit.pooled).limit(1)
-        comparison = session.get_one(Comparison, found.comparison_id)
-        if comparison.hit_record_id is not None or session.scalar(pooled) is not None:
+        if found.comparison.hit_record_id is not None or session.scalar(pooled) is not None:
             files[public_id] = file
         return file
 
@@ -64,7 +63,7 @@ def example(study_id: int, number: int, place: int) -> Response:
     sessions: sessionmaker[Session] = current_app.config["READING"]
     with sessions() as session:
         study = session.get(StudyRecord, study_id)
-        examples = Hits.model_validate(study.hits).examples if study else []
+        examples = hits_of_record(study.hits).examples if study else []
     if number >= len(examples) or place >= len(examples[number].images):
         abort(404, "There is no such example.")
     path = Path(examples[number].images[place])

@@ -90,26 +90,32 @@ def preview_page(session: Session, hit: Hit) -> Page:
         shown = list(session.scalars(of_study.order_by(Comparison.key).limit(hits.per_hit)))
     pairs = []
     for number, comparison in enumerate(shown, 1):
-        # Drawn, too: a fixed order would tell the methods to those who only look.
-        order = slot_order(
-            comparison.methods,
-            0,
-            wanted=0,
-            turn=0,
-            seed=hit.study.seed,
-            about=f"preview|{comparison.key}",
-        )
         pairs.append(
             Pair(
                 number=number,
                 public_id=comparison.public_id,
                 prompt=comparison.prompt,
-                shown=in_places(images_of(session, comparison), order),
+                shown=in_places(images_of(session, comparison), preview_order(comparison)),
                 questions=tuple(hits.questions),
                 answers={},
             )
         )
     return _page(hits, hit, pairs, instructions_open=True)
+
+
+def preview_order(comparison: Comparison) -> list[str]:
+    """The methods of a comparison as nobody's page shows them.
+
+    Drawn, too: a fixed order would tell the methods to those who only look.
+    """
+    return slot_order(
+        comparison.methods,
+        0,
+        wanted=0,
+        turn=0,
+        seed=comparison.study.seed,
+        about=f"preview|{comparison.key}",
+    )
 
 
 def _page(hits: Hits, hit: Hit, pairs: Sequence[Pair], *, instructions_open: bool) -> Page:

@@ -88,7 +88,7 @@ def _written() -> Iterator[tuple[Session, list[Placement]]]:
         abort(403, str(error))
     sessions: sessionmaker[Session] = current_app.config["SESSIONS"]
     with sessions() as session:
-        placements = placements_of(session, assignment_id, worker_id)
+        placements = placements_of(session, assignment_id, worker_id, lock=True)
         if not placements:
             abort(403, "Nothing was shown for this assignment. Open the task again.")
         yield session, placements

@@ -150,6 +150,7 @@ class ShownImage(Record):
     """The method; for check comparisons the method and "#copy", or "#distractor"."""
 
     image: Mapped[ImageRecord] = relationship()
+    comparison: Mapped[Comparison] = relationship()
 
 
 class Hit(Record):

@@ -35,13 +35,12 @@ def register_study(
     study.title, study.hits = file.study.title, hits.model_dump()
     study.digest = file.digest
     session.flush()
-    _register_images(session, study, rows, folder)
+    images = _register_images(session, study, rows, folder)
     there = list(session.scalars(select(Comparison).where(Comparison.study_id == study.id)))
     known = {comparison.key for comparison in there}
     already = {(comparison.prompt_id, comparison.seed) for comparison in there}
     turns = Counter(tuple(comparison.methods) for comparison in there)
     wanted = judged(scenes(rows), hits.pairs, seed=file.study.seed, already=already)
-    images = _images(session, study)
     for scene, by_method in wanted.items():
         for group in hits.comparisons:
             key = comparison_key(scene, group)
@@ -61,14 +60,12 @@ def register_study(
             )
             turns[tuple(group)] += 1
             session.add(comparison)
-            session.flush()
             for name in group:
-                image = images[(*scene, name)]
                 session.add(
                     ShownImage(
                         public_id=new_name(),
-                        comparison_id=comparison.id,
-                        image_id=image.id,
+                        comparison=comparison,
+                        image=images[(*scene, name)],
                         name=name,
                     )
                 )
@@ -79,13 +76,6 @@ def register_study(
 def new_name() -> str:
     """A random name: nothing in an address may betray what is behind it."""
     return secrets.token_hex(12)
-
-
-def _images(session: Session, study: StudyRecord) -> dict[tuple[str, int, str], ImageRecord]:
-    return {
-        (image.prompt_id, image.seed, image.method): image
-        for image in session.scalars(select(ImageRecord).where(ImageRecord.study_id == study.id))
-    }
 
 
 def _published(session: Session, study: StudyRecord) -> set[tuple[str, int, str]]:
@@ -102,16 +92,21 @@ def _published(session: Session, study: StudyRecord) -> set[tuple[str, int, str]
 
 def _register_images(
     session: Session, study: StudyRecord, rows: Sequence[ManifestRow], folder: Path
-) -> None:
-    present, published = _images(session, study), _published(session, study)
+) -> dict[tuple[str, int, str], ImageRecord]:
+    """Write the images of a manifest; all of the study by prompt, seed and method."""
+    found = {
+        (image.prompt_id, image.seed, image.method): image
+        for image in session.scalars(select(ImageRecord).where(ImageRecord.study_id == study.id))
+    }
+    published = _published(session, study)
     for row in rows:
-        image = present.get(row.scene)
+        image = found.get(row.scene)
         if image is None:
-            image = ImageRecord(study_id=study.id)
+            image = found[row.scene] = ImageRecord(study_id=study.id)
             image.prompt_id, image.seed, image.method = row.scene
             session.add(image)
         elif row.scene in published:
             continue
         image.sha256, image.path = row.sha256, str((folder / row.path).resolve())
         image.width, image.height = row.width, row.height
-    session.flush()
+    return found

@@ -33,16 +33,23 @@ class NotYours(Exception):
     """The assignment is another worker's, who has submitted it."""
 
 
-def placements_of(session: Session, assignment_id: str, worker_id: str) -> list[Placement]:
-    """What was drawn for a worker's assignment, in the order of its page."""
-    return list(
-        session.scalars(
-            select(Placement)
-            .where(Placement.assignment_id == assignment_id, Placement.worker_id == worker_id)
-            .order_by(Placement.number)
-            .options(joinedload(Placement.comparison), selectinload(Placement.saved))
-        )
+def placements_of(
+    session: Session, assignment_id: str, worker_id: str, *, lock: bool = False
+) -> list[Placement]:
+    """What was drawn for a worker's assignment, in the order of its page.
+
+    With `lock`, those who would change it wait for each other on PostgreSQL; SQLite has one
+    writer.
+    """
+    statement = (
+        select(Placement)
+        .where(Placement.assignment_id == assignment_id, Placement.worker_id == worker_id)
+        .order_by(Placement.number)
+        .options(joinedload(Placement.comparison), selectinload(Placement.saved))
     )
+    if lock:
+        statement = statement.with_for_update(of=Placement)
+    return list(session.scalars(statement))
 
 
 def reserve(
@@ -112,7 +119,7 @@ def _take_from_others(
         (Placement.assignment_id == assignment_id) | (Placement.worker_id == worker_id),
     )
     for placement in session.scalars(others):
-        if _submitted(session, placement):
+        if submitted(session, placement):
             if placement.assignment_id == assignment_id:
                 raise NotYours("This assignment was submitted by another worker.")
             continue
@@ -232,7 +239,8 @@ def _answered(placement: Placement) -> bool:
     return len(placement.saved) >= len(placement.questions)
 
 
-def _submitted(session: Session, placement: Placement) -> bool:
+def submitted(session: Session, placement: Placement) -> bool:
+    """Whether the assignment of a placement has come in from the crowd."""
     return (
         session.scalar(
             select(Assignment.id).where(

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from hit_server.reading import read_answer
-from hit_server.records import Assignment, Placement, SavedAnswer
+from hit_server.records import Placement, SavedAnswer
+from hit_server.reserving import submitted
 
 
 class TooLate(Exception):
@@ -23,7 +23,7 @@ def save(
 
     Args:
         session: of the study's database.
-        placements: of the assignment.
+        placements: of the assignment, locked.
         fields: as the page's form names them; questions that are open are left out.
         at: the present.
 
@@ -31,13 +31,7 @@ def save(
         TooLate: the assignment was submitted.
         Unreadable: an answer is none of the choices; nothing is kept then.
     """
-    first = placements[0]
-    if session.get_bind().dialect.name != "sqlite":
-        # Two saves of one page wait for each other; SQLite has one writer anyway.
-        session.execute(select(Placement.id).where(Placement.id == first.id).with_for_update())
-        for placement in placements:
-            session.refresh(placement, ["saved"])
-    if _submitted(session, first):
+    if submitted(session, placements[0]):
         raise TooLate("This assignment was submitted. It counts once, as it was.")
     for placement in placements:
         saved = {each.question: each for each in placement.saved}
@@ -63,11 +57,3 @@ def leave(session: Session, placements: Sequence[Placement], *, at: datetime) ->
     for placement in placements:
         placement.left_at = at
     session.commit()
-
-
-def _submitted(session: Session, placement: Placement) -> bool:
-    given = select(Assignment.id).where(
-        Assignment.assignment_id == placement.assignment_id,
-        Assignment.worker_id == placement.worker_id,
-    )
-    return session.scalar(given) is not None

@@ -15,9 +15,8 @@ from sqlalchemy.orm import Session
 
 from generation.study import UserError
 from hit_server.app import ROOT
-from hit_server.comparisons import slot_order
-from hit_server.hits import Hits
-from hit_server.page import preview_page
+from hit_server.hits import hits_of_record
+from hit_server.page import preview_order, preview_page
 from hit_server.reading import Unreadable
 from hit_server.records import Comparison, Hit, Placement, now
 from hit_server.settings import Settings
@@ -26,18 +25,6 @@ from hit_server.visits import Visit
 PARTS = ROOT / "static" / "hit"
 PRIME, OFFSET = 0x01000193, 0x811C9DC5
 """Of FNV-1a with 32 bits (Fowler, Noll and Vo)."""
-
-
-def base_order(comparison: Comparison) -> list[str]:
-    """The methods as the file lists their images: drawn, so that it tells nothing."""
-    return slot_order(
-        comparison.methods,
-        0,
-        wanted=0,
-        turn=0,
-        seed=comparison.study.seed,
-        about=f"preview|{comparison.key}",
-    )
 
 
 def order_of(base: Sequence[str], assignment_id: str, comparison_public_id: str) -> list[str]:
@@ -87,7 +74,7 @@ def placements_as_shown(
     Raises:
         Unreadable: the HIT shows nothing that is known.
     """
-    hits = Hits.model_validate(hit.study.hits)
+    hits = hits_of_record(hit.study.hits)
     if not hit.comparisons:
         raise Unreadable("its HIT shows no comparison")
     at = now()
@@ -100,7 +87,7 @@ def placements_as_shown(
             number=number,
             kind="vote",
             slot=None,
-            methods=order_of(base_order(comparison), assignment_id, comparison.public_id),
+            methods=order_of(preview_order(comparison), assignment_id, comparison.public_id),
             questions=[question.key for question in hits.questions],
             drawn_at=at,
             seen_at=at,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, joinedload
 
@@ -209,6 +209,20 @@ def record_assignment(session: Session, hit: Hit, submission: Submission) -> boo
         session.rollback()
         return False
     return True
+
+
+def votes_given(session: Session, study: StudyRecord) -> dict[int, int]:
+    """How many workers have judged each comparison, by its record; rejected ones left out."""
+    counted = (
+        select(Vote.comparison_id, func.count(Vote.assignment_record_id.distinct()))
+        .join(Assignment, Vote.assignment_record_id == Assignment.id)
+        .join(Hit, Assignment.hit_record_id == Hit.id)
+        .where(Hit.study_id == study.id, Vote.kind == "vote", Assignment.status != "Rejected")
+        .group_by(Vote.comparison_id)
+    )
+    given = {row[0]: row[1] for row in session.execute(counted)}
+    own = session.scalars(select(Comparison.id).where(Comparison.study_id == study.id))
+    return {each: given.get(each, 0) for each in own}
 
 
 def _voted(session: Session, placement: Placement) -> bool:

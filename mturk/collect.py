@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.orm import Session
 
-from hit_server.hits import Hits
+from hit_server.hits import hits_of_record
 from hit_server.reading import Answer, Unreadable, read_answers
 from hit_server.records import Hit, StudyRecord
 from hit_server.reserving import placements_of
@@ -77,7 +77,7 @@ def read_submission(session: Session, hit: Hit, item: Mapping[str, Any]) -> Subm
         fields = decode_answers(item["Answer"])
         names = item["AssignmentId"], item["WorkerId"]
         placements = placements_of(session, *names)
-        if not placements and Hits.model_validate(hit.study.hits).question == "html":
+        if not placements and hits_of_record(hit.study.hits).question == "html":
             placements = placements_as_shown(session, hit, *names)
         if not placements:
             raise Unreadable("this worker's page was never opened here, so its places are unknown")

@@ -14,7 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from generation.study import UserError, nearest
-from hit_server.hits import Hits
+from hit_server.hits import hits_of_record
 from hit_server.intents import intend, intents_of, settle
 from hit_server.records import StudyRecord
 from mturk.client import Endpoint, explained
@@ -34,7 +34,7 @@ class ExclusionError(UserError):
 
 def excludes(study: StudyRecord, crowd: Crowd) -> bool:
     """Whether a study keeps anybody out."""
-    most = Hits.model_validate(study.hits).most_per_worker
+    most = hits_of_record(study.hits).most_per_worker
     return bool(crowd.exclude_studies) or most is not None
 
 
@@ -72,7 +72,7 @@ def workers_to_exclude(session: Session, study: StudyRecord, crowd: Crowd) -> li
                 "Its votes must be in the same one: see CLEARWINNER_DATABASE_URL."
             )
         found |= dict.fromkeys(each.worker_id for each in assignments_of(session, earlier))
-    most = Hits.model_validate(study.hits).most_per_worker
+    most = hits_of_record(study.hits).most_per_worker
     if most is not None:
         done = Counter(each.worker_id for each in assignments_of(session, study))
         found |= dict.fromkeys(worker for worker, number in done.items() if number >= most)

@@ -18,7 +18,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from generation.study import UserError
-from hit_server.hits import Hits
+from hit_server.hits import Hits, hits_of_record
 from hit_server.intents import token_of
 from hit_server.records import Comparison, Hit, StudyRecord, now
 from hit_server.self_contained import self_contained_page
@@ -95,7 +95,7 @@ class Publisher:
         Raises:
             UserError: its page has no images to show, or is too long.
         """
-        if Hits.model_validate(hit.study.hits).question == "html":
+        if hits_of_record(hit.study.hits).question == "html":
             question = html_question(self_contained_page(session, hit, self.settings))
         else:
             question = external_question(f"{self.public_url.rstrip('/')}/hit/{hit.public_id}")
@@ -162,7 +162,7 @@ def plan_launch(session: Session, study: StudyRecord, crowd: Crowd) -> LaunchPla
 
 def _new_sizes(session: Session, study: StudyRecord, crowd: Crowd) -> list[int]:
     """Assignments of the HITs that nobody has intended yet."""
-    per_hit = Hits.model_validate(study.hits).per_hit
+    per_hit = hits_of_record(study.hits).per_hit
     if not crowd.pooled:
         return hit_sizes(len(unpublished(session, study)), per_hit, crowd)
     count = select(func.count()).select_from(Comparison).where(Comparison.study_id == study.id)
@@ -204,7 +204,7 @@ def launch(
         CrowdError: the endpoint cannot be reached or refuses; run it again and it goes on.
     """
     crowd = publisher.crowd
-    if crowd.pooled and Hits.model_validate(study.hits).question == "html":
+    if crowd.pooled and hits_of_record(study.hits).question == "html":
         raise LaunchError(
             'crowd.save_fees lets the server decide what a worker judges: hits.question = "html" '
             "has no server. Choose one of the two."
@@ -215,7 +215,7 @@ def launch(
     if plan.to_publish == 0:
         session.commit()
         return Launched(0, 0)
-    _check_balance(session, publisher, lambda balance: check_money(plan, crowd, balance))
+    check_money(plan, crowd, balance(session, publisher))
     return _publish(session, study, publisher, _new(session, study, publisher), progress)
 
 
@@ -225,29 +225,17 @@ def launch_more(
     """Publish further places of a pooled study, for votes that were lost.
 
     Raises:
-        LaunchError: the account holds too little; nothing is published then.
         CrowdError: the endpoint cannot be reached or refuses; run it again and it goes on.
     """
     sizes = pool_sizes(assignments)
-    price = cost_of(sizes, publisher.crowd.reward_usd, masters=publisher.crowd.masters).total
-
-    def check(balance: Decimal) -> None:
-        if price > balance:
-            raise LaunchError(
-                f"topping up costs ${price}, but the account holds ${balance}. Nothing was "
-                "published. Add money to the account."
-            )
-
-    _check_balance(session, publisher, check)
     return _publish(session, study, publisher, _pool(session, study, publisher, sizes), None)
 
 
-def _check_balance(
-    session: Session, publisher: Publisher, check: Callable[[Decimal], None]
-) -> None:
+def balance(session: Session, publisher: Publisher) -> Decimal:
+    """What the account holds."""
     session.commit()  # a slow crowd must not hold the database
     with explained(publisher.endpoint):
-        check(Decimal(publisher.client.get_account_balance()["AvailableBalance"]))
+        return Decimal(publisher.client.get_account_balance()["AvailableBalance"])
 
 
 def _publish(
@@ -261,7 +249,7 @@ def _publish(
     client = publisher.client
     with explained(publisher.endpoint):
         excluded = _excluded(session, study, publisher)
-        hit_type = publisher.hit_type(Hits.model_validate(study.hits), excluded)
+        hit_type = publisher.hit_type(hits_of_record(study.hits), excluded)
         intended = hits_of(session, study, settled=False)
         total = len(intended) + len(_new_sizes(session, study, publisher.crowd))
         session.commit()
@@ -278,7 +266,15 @@ def _new(session: Session, study: StudyRecord, publisher: Publisher) -> Iterator
         sizes = _new_sizes(session, study, crowd)
         yield from _pool(session, study, publisher, sizes)
         return
-    per_hit = Hits.model_validate(study.hits).per_hit
+    yield from bound_hits(session, study, publisher, crowd.assignments)
+
+
+def bound_hits(
+    session: Session, study: StudyRecord, publisher: Publisher, assignments: int
+) -> Iterator[Hit]:
+    """HITs of the comparisons that none shows, each written down when its turn comes."""
+    crowd = publisher.crowd
+    per_hit = hits_of_record(study.hits).per_hit
     waiting = unpublished(session, study)
     if per_hit > 1:
         # A page of one prompt's comparisons would show the same image twice. Keys are hashes.
@@ -290,9 +286,9 @@ def _new(session: Session, study: StudyRecord, publisher: Publisher) -> Iterator
             publisher.endpoint.url,
             request_token(study, group, publisher.endpoint),
             comparisons=group,
-            assignments=crowd.assignments,
+            assignments=assignments,
             duration_s=crowd.duration_s,
-            unit_cost=_unit_cost(crowd, crowd.assignments),
+            unit_cost=_unit_cost(crowd, assignments),
         )
 
 

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from generation.study import UserError
 from hit_server.checks import passed
-from hit_server.hits import Hits
+from hit_server.hits import hits_of_record
 from hit_server.records import Assignment, Hit, StudyRecord, now
 from mturk.client import Endpoint, explained
 from mturk.crowd import ReviewRules
@@ -116,7 +116,7 @@ def flags(session: Session, study: StudyRecord, rules: ReviewRules) -> list[Flag
     """Assignments that the rules of the study file find careless, and unread ones."""
     everything = assignments_of(session, study)
     one_sided = _one_sided(everything, rules)
-    check_question = Hits.model_validate(study.hits).check_question
+    check_question = hits_of_record(study.hits).check_question
     found = []
     for each in everything:
         reasons = []

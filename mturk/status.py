@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from hit_server.hits import Hits
-from hit_server.records import Assignment, Comparison, Hit, StudyRecord, Vote
-from hit_server.store import hits_of
+from hit_server.hits import hits_of_record
+from hit_server.records import Assignment, Hit, StudyRecord
+from hit_server.store import hits_of, votes_given
 from mturk.client import Endpoint, explained
 from mturk.costs import assignment_fee
 from mturk.crowd import Crowd
@@ -60,14 +60,14 @@ def status(
             answer: Any = client.get_hit(HITId=hit.hit_id or "")["HIT"]
             available += answer["NumberOfAssignmentsAvailable"]
             pending += answer["NumberOfAssignmentsPending"]
-    questions = len(Hits.model_validate(study.hits).questions)
+    questions = len(hits_of_record(study.hits).questions)
     rows = session.execute(
         select(Assignment.status, Assignment.problem.is_not(None))
         .join(Hit, Assignment.hit_record_id == Hit.id)
         .where(Hit.study_id == study.id)
     ).all()
     states = Counter(state for state, _ in rows)
-    given = _votes_given(session, study)
+    given = votes_given(session, study)
     fee = assignment_fee(crowd.reward_usd, crowd.hit_assignments, masters=crowd.masters)
     return StudyStatus(
         comparisons=plan.comparisons,
@@ -79,22 +79,9 @@ def status(
         unread=sum(bool(unread) for _, unread in rows),
         approved=states["Approved"],
         rejected=states["Rejected"],
-        votes=sum(each for each in given.values()) * questions,
+        votes=sum(given.values()) * questions,
         votes_given=tuple(sorted(Counter(given.values()).items())),
         complete_comparisons=sum(n >= crowd.assignments for n in given.values()),
         spent_usd=states["Approved"] * (crowd.reward_usd + fee),
         committed_usd=plan.spent.total,
     )
-
-
-def _votes_given(session: Session, study: StudyRecord) -> dict[int, int]:
-    """How many workers have judged each comparison, by its record; rejected ones left out."""
-    counted = (
-        select(Vote.comparison_id, func.count(Vote.assignment_record_id.distinct()))
-        .join(Assignment, Vote.assignment_record_id == Assignment.id)
-        .where(Vote.kind == "vote", Assignment.status != "Rejected")
-        .group_by(Vote.comparison_id)
-    )
-    by_id = {row[0]: row[1] for row in session.execute(counted)}
-    own = session.scalars(select(Comparison.id).where(Comparison.study_id == study.id))
-    return {each: by_id.get(each, 0) for each in own}

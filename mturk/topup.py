@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -12,15 +12,15 @@ from botocore.exceptions import ClientError
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from hit_server.hits import Hits
+from hit_server.hits import hits_of_record
 from hit_server.intents import intend, settle
-from hit_server.records import Assignment, Comparison, Hit, Intent, StudyRecord, Vote, now
-from hit_server.store import hits_of
+from hit_server.records import Assignment, Hit, Intent, StudyRecord, now
+from hit_server.store import hits_of, votes_given
 from mturk.batches import pool_sizes
 from mturk.client import Endpoint, explained
 from mturk.costs import MANY, Cost, assignment_fee, cost, cost_of
 from mturk.crowd import Crowd
-from mturk.launch import LaunchError, Publisher, launch_more
+from mturk.launch import LaunchError, Publisher, balance, launch_more
 
 if TYPE_CHECKING:
     from mypy_boto3_mturk import MTurkClient
@@ -92,24 +92,11 @@ def pool_lacks(
         state.on_the_way for state in _states(session, study, client, endpoint) if state.hit.pooled
     )
     on_the_way += sum(hit.assignments for hit in hits_of(session, study, settled=False))
-    given = (
-        select(func.count(Vote.id))
-        .join(Assignment, Vote.assignment_record_id == Assignment.id)
-        .where(
-            Vote.comparison_id == Comparison.id,
-            Vote.kind == "vote",
-            Assignment.status != "Rejected",
-        )
-        .correlate(Comparison)
-        .scalar_subquery()
-    )
-    hits = Hits.model_validate(study.hits)
-    counts: Sequence[int] = session.scalars(
-        select(given).where(Comparison.study_id == study.id)
-    ).all()
+    given = votes_given(session, study)
     session.commit()
-    lacking = sum(max(0, crowd.assignments - count // len(hits.questions)) for count in counts)
-    return max(0, -(-lacking // hits.per_hit) - on_the_way)
+    lacking = sum(max(0, crowd.assignments - count) for count in given.values())
+    per_hit = hits_of_record(study.hits).per_hit
+    return max(0, -(-lacking // per_hit) - on_the_way)
 
 
 def lacking(
@@ -178,10 +165,10 @@ def extend(
         CrowdError: the endpoint cannot be reached or refuses; run it again and it goes on.
     """
     crowd, client, endpoint = publisher.crowd, publisher.client, publisher.endpoint
-    pool = pool_lacks(session, study, crowd, client, endpoint)
     if crowd.pooled:
+        pool = pool_lacks(session, study, crowd, client, endpoint)
         price = cost_of(pool_sizes(pool), crowd.reward_usd, masters=crowd.masters)
-        _within_budget(session, study, crowd, price.total)
+        _affordable(session, study, publisher, price.total)
         launched = launch_more(session, study, publisher, pool)
         return Extended(launched.published + launched.found, pool)
     wanted = lacks(session, study, crowd, client, endpoint)
@@ -193,19 +180,24 @@ def extend(
                 "name for the comparisons that lack votes."
             )
     total = extend_cost(crowd, wanted).total
-    _within_budget(session, study, crowd, total)
+    _affordable(session, study, publisher, total)
     with explained(endpoint):
-        balance = Decimal(client.get_account_balance()["AvailableBalance"])
-        if total > balance:
-            raise LaunchError(
-                f"topping up costs at most ${total}, but the account holds ${balance}. Nothing was "
-                "extended. Add money to the account."
-            )
         for number, lack in enumerate(wanted, 1):
             _extend_one(session, study, crowd, client, endpoint, lack)
             if progress:
                 progress(number, len(wanted))
     return Extended(len(wanted), sum(lack.missing for lack in wanted))
+
+
+def _affordable(session: Session, study: StudyRecord, publisher: Publisher, total: Decimal) -> None:
+    """Refuse to top up beyond the study's budget or the account's balance."""
+    _within_budget(session, study, publisher.crowd, total)
+    held = balance(session, publisher)
+    if total > held:
+        raise LaunchError(
+            f"topping up costs at most ${total}, but the account holds ${held}. Nothing was "
+            "extended. Add money to the account."
+        )
 
 
 def _within_budget(session: Session, study: StudyRecord, crowd: Crowd, more: Decimal) -> None:

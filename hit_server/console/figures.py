@@ -12,11 +12,11 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session, joinedload
 
 from hit_server.checks import passed
-from hit_server.hits import Hits
+from hit_server.hits import hits_of_record
+from hit_server.reading import NONE
 from hit_server.records import Assignment, Comparison, Hit, Placement, StudyRecord, Vote
+from hit_server.store import votes_given
 from hit_server.tokens import worker_hash
-
-NONE = "none"
 
 
 @dataclass(frozen=True)
@@ -95,17 +95,14 @@ def progress(session: Session, study: StudyRecord) -> Progress:
         .where(Hit.study_id == study.id)
     ).all()
     states = Counter(row.status for row in rows)
-    comparisons = session.scalars(
-        select(Comparison.id).where(Comparison.study_id == study.id)
-    ).all()
-    counts = given(session, study)
+    given = votes_given(session, study)
     opened = session.scalar(
         select(func.count(Placement.assignment_id.distinct()))
         .join(Hit, Placement.hit_record_id == Hit.id)
         .where(Hit.study_id == study.id, Placement.released_at.is_(None))
     )
     return Progress(
-        comparisons=len(comparisons),
+        comparisons=len(given),
         hits=len(hits),
         published=sum(hit.hit_id is not None for hit in hits),
         wanted=sum(hit.assignments for hit in hits),
@@ -114,7 +111,7 @@ def progress(session: Session, study: StudyRecord) -> Progress:
         unread=sum(row.problem is not None for row in rows),
         approved=states["Approved"],
         rejected=states["Rejected"],
-        votes_given=tuple(sorted(Counter(counts.get(each, 0) for each in comparisons).items())),
+        votes_given=tuple(sorted(Counter(given.values()).items())),
         spent=sum((cost[r.hit_record_id] for r in rows if r.status == "Approved"), Decimal(0)),
         committed=sum((hit.unit_cost * hit.assignments for hit in hits), Decimal(0)),
         closed=study.closed_at is not None,
@@ -127,7 +124,7 @@ def shares(session: Session, study: StudyRecord) -> list[Share]:
     for vote, comparison in _votes(session, study):
         if vote.kind == "vote":
             counts[vote.question, tuple(comparison.methods)][vote.choice] += 1
-    order = [question.key for question in Hits.model_validate(study.hits).questions]
+    order = [question.key for question in hits_of_record(study.hits).questions]
     found = []
     for (question, methods), count in sorted(
         counts.items(), key=lambda item: (order.index(item[0][0]), item[0][1])
@@ -139,7 +136,7 @@ def shares(session: Session, study: StudyRecord) -> list[Share]:
 def workers(session: Session, study: StudyRecord, secret: str) -> list[WorkerRow]:
     """What each worker did, those with most votes first."""
     votes = _votes(session, study)
-    check_question = Hits.model_validate(study.hits).check_question
+    check_question = hits_of_record(study.hits).check_question
     said: dict[tuple[int, str], Counter[str]] = defaultdict(Counter)
     first: dict[tuple[str, int, str], str] = {}
     by_worker: dict[str, list[Vote]] = defaultdict(list)
@@ -204,15 +201,3 @@ def _votes(session: Session, study: StudyRecord) -> list[tuple[Vote, Comparison]
         .order_by(Vote.id)
     )
     return [(row[0], row[1]) for row in rows]
-
-
-def given(session: Session, study: StudyRecord) -> dict[int, int]:
-    """How many workers have judged a comparison, by its record."""
-    counted = (
-        select(Vote.comparison_id, func.count(Vote.assignment_record_id.distinct()))
-        .join(Assignment, Vote.assignment_record_id == Assignment.id)
-        .join(Hit, Assignment.hit_record_id == Hit.id)
-        .where(Hit.study_id == study.id, Vote.kind == "vote", Assignment.status != "Rejected")
-        .group_by(Vote.comparison_id)
-    )
-    return {row[0]: row[1] for row in session.execute(counted)}

@@ -16,11 +16,11 @@ from generation.manifest import ManifestRow, read_manifest
 from generation.study import UserError
 from hit_server.console import figures
 from hit_server.console.sign_in import required
-from hit_server.hits import Hits
+from hit_server.hits import hits_of_record
 from hit_server.page import in_places
-from hit_server.records import Assignment, Comparison, Hit, Placement, StudyRecord, Vote
+from hit_server.records import Assignment, Comparison, Hit, Placement, ShownImage, StudyRecord, Vote
 from hit_server.security import refuse_other_sites
-from hit_server.store import images_of
+from hit_server.store import images_of, votes_given
 from hit_server.tokens import secret_of, worker_hash
 
 console = Blueprint("console", __name__, url_prefix="/console")
@@ -54,7 +54,7 @@ def study(name: str) -> str:
     """Progress, cost and, when asked for or when it is closed, the votes so far."""
     with _records(name) as (session, found):
         done = figures.progress(session, found)
-        shown = done.closed or request.args.get("shares") == "1"
+        shown = _votes_shown(found)
         return render_template(
             "console/study.html",
             study=found,
@@ -81,7 +81,7 @@ def comparisons(name: str) -> str:
         shown = session.scalars(
             of_study.order_by(Comparison.id).limit(A_PAGE + 1).offset(number * A_PAGE)
         ).all()
-        given = figures.given(session, found)
+        given = votes_given(session, found)
         return render_template(
             "console/comparisons.html",
             study=found,
@@ -108,15 +108,14 @@ def comparison(name: str, public_id: str) -> str:
             method: _origin(Path(images[method].image.path), images[method].image.sha256)
             for method in one.methods
         }
-        done = figures.progress(session, found)
-        shown = done.closed or request.args.get("shares") == "1"
+        shown = _votes_shown(found)
         return render_template(
             "console/comparison.html",
             study=found,
             comparison=one,
             images=images,
             origins=origins,
-            seen=_seen(session, one, shown=shown),
+            seen=_seen(session, one, images, shown=shown),
             shown=shown,
             titles=_titles(found),
         )
@@ -185,10 +184,11 @@ def _own(name: str, record: int) -> str:
         return assignment.assignment_id
 
 
-def _seen(session: Session, comparison: Comparison, *, shown: bool) -> list[dict[str, Any]]:
+def _seen(
+    session: Session, comparison: Comparison, images: dict[str, ShownImage], *, shown: bool
+) -> list[dict[str, Any]]:
     """The comparison on each worker's page; the votes too where they are to be shown."""
     secret = _secret(session)
-    images = images_of(session, comparison)
     found = []
     for placement in session.scalars(
         select(Placement).where(Placement.comparison_id == comparison.id).order_by(Placement.id)
@@ -226,8 +226,13 @@ def _origin(path: Path, sha256: str) -> ManifestRow | None:
     return next((row for row in rows if row.sha256 == sha256), None)
 
 
+def _votes_shown(study: StudyRecord) -> bool:
+    """Votes are hidden until the study is closed, unless somebody asks for them."""
+    return study.closed_at is not None or request.args.get("shares") == "1"
+
+
 def _titles(study: StudyRecord) -> dict[str, str]:
-    return {question.key: question.title for question in Hits.model_validate(study.hits).questions}
+    return {question.key: question.title for question in hits_of_record(study.hits).questions}
 
 
 def _seconds(assignment: Assignment) -> float | None:
