@@ -41,7 +41,7 @@ from hit_server.settings import Settings
 from hit_server.store import intend_hit, settle_hit
 from tests.conftest import running_postgres, scratch_study
 
-PROCESSES, THREADS = 2, 8
+PROCESSES, THREADS = 2, 4
 SITE = "http://127.0.0.1:8010"
 ROOT = Path(__file__).parents[1]
 

@@ -144,4 +144,5 @@ def _placement(vote: Placement, comparison: Comparison, kind: str, names: list[s
         drawn_at=vote.drawn_at,
         seen_at=vote.seen_at,
         reserved_until=vote.reserved_until,
+        saved=[],
     )

@@ -53,17 +53,18 @@ class Page:
 
 
 def accepted_page(
-    session: Session, hit: Hit, placements: Sequence[Placement], *, first: bool
+    session: Session, hit: Hit, hits: Hits, placements: Sequence[Placement], *, first: bool
 ) -> Page:
     """The page of a worker's assignment.
 
     Args:
         session: of the study's database.
         hit: that the worker accepted.
+        hits: its study's table.
         placements: that were drawn for it.
         first: whether it is the worker's first HIT of the study: instructions are open then.
     """
-    hits = hits_of_record(hit.study.hits)
+    images = images_of(session, [placement.comparison for placement in placements])
     asked = {question.key: question for question in hits.questions}
     pairs = []
     for placement in placements:
@@ -73,7 +74,7 @@ def accepted_page(
                 number=placement.number,
                 public_id=comparison.public_id,
                 prompt=comparison.prompt,
-                shown=in_places(images_of(session, comparison), placement.methods),
+                shown=in_places(images[comparison.id], placement.methods),
                 questions=tuple(asked[key] for key in placement.questions),
                 answers={each.question: each.label for each in placement.saved},
             )
@@ -88,6 +89,7 @@ def preview_page(session: Session, hit: Hit) -> Page:
     if hit.pooled:
         of_study = select(Comparison).where(Comparison.study_id == hit.study_id)
         shown = list(session.scalars(of_study.order_by(Comparison.key).limit(hits.per_hit)))
+    images = images_of(session, shown)
     pairs = []
     for number, comparison in enumerate(shown, 1):
         pairs.append(
@@ -95,7 +97,7 @@ def preview_page(session: Session, hit: Hit) -> Page:
                 number=number,
                 public_id=comparison.public_id,
                 prompt=comparison.prompt,
-                shown=in_places(images_of(session, comparison), preview_order(comparison)),
+                shown=in_places(images[comparison.id], preview_order(comparison)),
                 questions=tuple(hits.questions),
                 answers={},
             )

@@ -15,7 +15,7 @@ from hit_server.reserving import NothingLeft, NotYours, placements_of, reserve
 from hit_server.saving import TooLate, leave, save
 from hit_server.security import refuse_other_sites
 from hit_server.settings import Settings
-from hit_server.store import find_hit, opened_by
+from hit_server.store import find_hit, others_opened
 from hit_server.tokens import BadToken, read_token, sign
 from hit_server.visits import BadVisit, Visit, read_visit
 
@@ -103,26 +103,26 @@ def _accepted(session: Session, hit: Hit, visit: Visit) -> Page:
     if hit.hit_id not in (None, visit.hit_id):
         abort(403, "This page does not belong to that HIT. Nothing was recorded.")
     hits = hits_of_record(hit.study.hits)
-    others = opened_by(session, hit.study_id, visit.worker_id) - {visit.assignment_id}
-    if hits.most_per_worker is not None and len(others) >= hits.most_per_worker:
+    names = visit.assignment_id, visit.worker_id
+    others = others_opened(session, hit.study_id, *names, most=hits.most_per_worker or 1)
+    if hits.most_per_worker is not None and others >= hits.most_per_worker:
         abort(
             403,
             f"Thank you: you have done {hits.most_per_worker} of these HITs, the most that this "
             "study asks of one person. Please return this HIT.",
         )
-    names = visit.assignment_id, visit.worker_id
     shown = placements_of(session, *names)
     if not shown or any(placement.left_at for placement in shown):
         session.commit()  # what is written next is to be seen here
-        _reserve(hit.id, *names)
-        shown = placements_of(session, *names)
-    return accepted_page(session, hit, shown, first=not others)
+        shown = _reserve(hit, *names)
+    return accepted_page(session, hit, hits, shown, first=not others)
 
 
-def _reserve(hit_record: int, assignment_id: str, worker_id: str) -> None:
+def _reserve(hit: Hit, assignment_id: str, worker_id: str) -> list[Placement]:
     sessions: sessionmaker[Session] = current_app.config["SESSIONS"]
     with sessions() as session:
+        known = session.merge(hit, load=False)  # it was read a moment ago
         try:
-            reserve(session, session.get_one(Hit, hit_record), assignment_id, worker_id, at=now())
+            return reserve(session, known, assignment_id, worker_id, at=now())
         except (NothingLeft, NotYours) as error:
             abort(403, str(error))

@@ -13,13 +13,44 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, select
-from sqlalchemy.orm import Session, joinedload, selectinload
+from sqlalchemy import and_, bindparam, func, or_, select
+from sqlalchemy.orm import Session, joinedload
 
 from hit_server.checks import check_for
 from hit_server.comparisons import slot_order
 from hit_server.hits import Hits, hits_of_record
 from hit_server.records import Assignment, Comparison, Hit, Placement, StudyRecord
+
+# Statements that every page asks are built once: building one takes longer than running it.
+_MINE = and_(
+    Placement.assignment_id == bindparam("assignment"), Placement.worker_id == bindparam("worker")
+)
+_IN_THE_WAY = and_(
+    Placement.hit_record_id == bindparam("hit"),
+    Placement.released_at.is_(None),
+    or_(
+        Placement.assignment_id == bindparam("assignment"),
+        Placement.worker_id == bindparam("worker"),
+    ),
+)
+_PLACEMENTS = (
+    select(Placement)
+    .order_by(Placement.number)
+    .options(joinedload(Placement.comparison, innerjoin=True), joinedload(Placement.saved))
+)
+_PLACEMENTS_OF = _PLACEMENTS.where(_MINE)
+_PLACEMENTS_TO_CHANGE = _PLACEMENTS_OF.with_for_update(of=Placement)
+_PLACEMENTS_AROUND = _PLACEMENTS.where(or_(_MINE, _IN_THE_WAY))
+_SUBMITTED = select(Assignment.id).where(
+    Assignment.assignment_id == bindparam("assignment"), Assignment.worker_id == bindparam("worker")
+)
+_TAKEN = select(Placement.comparison_id, Placement.slot).where(
+    Placement.comparison_id.in_(bindparam("comparisons", expanding=True)),
+    Placement.kind == "vote",
+    Placement.released_at.is_(None),
+)
+_LOCKED_HIT = select(Hit.id).where(Hit.id == bindparam("id")).with_for_update()
+_LOCKED_STUDY = select(StudyRecord.id).where(StudyRecord.id == bindparam("id")).with_for_update()
 
 GRACE = timedelta(minutes=5)
 """After an assignment's time ran out, before its slots are taken back."""
@@ -41,15 +72,9 @@ def placements_of(
     With `lock`, those who would change it wait for each other on PostgreSQL; SQLite has one
     writer.
     """
-    statement = (
-        select(Placement)
-        .where(Placement.assignment_id == assignment_id, Placement.worker_id == worker_id)
-        .order_by(Placement.number)
-        .options(joinedload(Placement.comparison), selectinload(Placement.saved))
-    )
-    if lock:
-        statement = statement.with_for_update(of=Placement)
-    return list(session.scalars(statement))
+    names = {"assignment": assignment_id, "worker": worker_id}
+    found = session.scalars(_PLACEMENTS_TO_CHANGE if lock else _PLACEMENTS_OF, names)
+    return list(found.unique())
 
 
 def reserve(
@@ -68,31 +93,53 @@ def reserve(
         NothingLeft: every comparison that is open was judged by this worker.
         NotYours: somebody else has submitted this assignment.
     """
-    # Those who come at once wait for each other on PostgreSQL; SQLite has one writer.
-    lock = (StudyRecord, hit.study_id) if hit.pooled else (Hit, hit.id)
-    session.execute(select(lock[0].id).where(lock[0].id == lock[1]).with_for_update())
-    there = placements_of(session, assignment_id, worker_id)
+    _wait_for_others(session, hit)
+    names = {"assignment": assignment_id, "worker": worker_id, "hit": hit.id}
+    found = session.scalars(_PLACEMENTS_AROUND, names).unique().all()
+    there = [
+        each for each in found if (each.assignment_id, each.worker_id) == (assignment_id, worker_id)
+    ]
     if there:
         for placement in there:
             placement.seen_at, placement.left_at = at, None
         session.commit()
         return there
-    _take_from_others(session, hit, assignment_id, worker_id, at)
+    _take_from_others(session, found, assignment_id, at)
+    made = _draw(session, hit, assignment_id, worker_id, at)
+    session.add_all(made)
+    session.commit()
+    return made
+
+
+def _wait_for_others(session: Session, hit: Hit) -> None:
+    """Those who come at once wait for each other on PostgreSQL; SQLite has one writer."""
+    if session.get_bind().dialect.name == "sqlite":
+        return
+    if hit.pooled:
+        session.execute(_LOCKED_STUDY, {"id": hit.study_id})
+    else:
+        session.execute(_LOCKED_HIT, {"id": hit.id})
+
+
+def _draw(
+    session: Session, hit: Hit, assignment_id: str, worker_id: str, at: datetime
+) -> list[Placement]:
+    """The page of a new assignment: comparisons with their slots, and checks."""
     hits = hits_of_record(hit.study.hits)
     chosen = _open_for(session, hit, worker_id, hits.per_hit, at)
     if not chosen:
         raise NothingLeft(
             "You have judged every comparison that is open now. Thank you. Please return this HIT."
         )
+    taken = _taken(session, chosen)
     made: list[Placement] = []
     for comparison in chosen:
-        made.append(_vote(session, hit, comparison, assignment_id, worker_id, at))
+        slot = _free_slot(session, hit, comparison, taken[comparison.id], at)
+        made.append(_vote(hit, comparison, slot, assignment_id, worker_id, at))
     made = _with_checks(session, hit, hits, made)
     for number, placement in enumerate(made, 1):
         placement.number = number
         placement.questions = _asked(hits, hit.study.seed, placement)
-    session.add_all(made)
-    session.commit()
     return made
 
 
@@ -101,24 +148,19 @@ def release(session: Session, placement: Placement, at: datetime) -> None:
     if placement.released_at is None:
         placement.released_at = at
         if placement.kind == "vote":
-            placement.comparison.reserved -= 1
+            placement.comparison.reserved = Comparison.reserved - 1
         session.flush()
 
 
 def _take_from_others(
-    session: Session, hit: Hit, assignment_id: str, worker_id: str, at: datetime
+    session: Session, others: Sequence[Placement], assignment_id: str, at: datetime
 ) -> None:
     """Release what the same assignment, or the same worker with this HIT before, had reserved.
 
     A crowd may give the id of a returned assignment to the next worker; and a worker who comes
     again to the same HIT under a new id has returned it.
     """
-    others = select(Placement).where(
-        Placement.hit_record_id == hit.id,
-        Placement.released_at.is_(None),
-        (Placement.assignment_id == assignment_id) | (Placement.worker_id == worker_id),
-    )
-    for placement in session.scalars(others):
+    for placement in others:
         if submitted(session, placement):
             if placement.assignment_id == assignment_id:
                 raise NotYours("This assignment was submitted by another worker.")
@@ -241,28 +283,20 @@ def _answered(placement: Placement) -> bool:
 
 def submitted(session: Session, placement: Placement) -> bool:
     """Whether the assignment of a placement has come in from the crowd."""
-    return (
-        session.scalar(
-            select(Assignment.id).where(
-                Assignment.assignment_id == placement.assignment_id,
-                Assignment.worker_id == placement.worker_id,
-            )
-        )
-        is not None
-    )
+    names = {"assignment": placement.assignment_id, "worker": placement.worker_id}
+    return session.scalar(_SUBMITTED, names) is not None
 
 
 def _vote(
-    session: Session,
     hit: Hit,
     comparison: Comparison,
+    slot: int,
     assignment_id: str,
     worker_id: str,
     at: datetime,
 ) -> Placement:
     """Take a slot of a comparison."""
     study = hit.study
-    slot = _free_slot(session, hit, comparison, at)
     order = slot_order(
         comparison.methods,
         slot,
@@ -283,23 +317,25 @@ def _vote(
         drawn_at=at,
         seen_at=at,
         reserved_until=at + timedelta(seconds=hit.duration_s),
+        saved=[],
     )
     comparison.reserved = Comparison.reserved + 1
     return placement
 
 
-def _free_slot(session: Session, hit: Hit, comparison: Comparison, at: datetime) -> int:
+def _taken(session: Session, comparisons: Sequence[Comparison]) -> dict[int, set[int | None]]:
+    """The slots that somebody has, by comparison."""
+    taken: dict[int, set[int | None]] = {comparison.id: set() for comparison in comparisons}
+    for comparison_id, slot in session.execute(_TAKEN, {"comparisons": list(taken)}):
+        taken[comparison_id].add(slot)
+    return taken
+
+
+def _free_slot(
+    session: Session, hit: Hit, comparison: Comparison, taken: set[int | None], at: datetime
+) -> int:
     """The first slot that nobody has; when all are taken, that of somebody who is gone."""
     study = hit.study
-    taken = set(
-        session.scalars(
-            select(Placement.slot).where(
-                Placement.comparison_id == comparison.id,
-                Placement.kind == "vote",
-                Placement.released_at.is_(None),
-            )
-        )
-    )
     free = next(slot for slot in range(len(taken) + 1) if slot not in taken)
     if free < study.votes_wanted:
         return free

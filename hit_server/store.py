@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, joinedload
 
@@ -25,6 +25,38 @@ from hit_server.records import (
 )
 from hit_server.registering import new_name
 from hit_server.reserving import placements_of, release
+
+# Statements that every page asks are built once: building one takes longer than running it.
+_HIT = (
+    select(Hit)
+    .where(Hit.public_id == bindparam("name"))
+    .options(joinedload(Hit.study, innerjoin=True))
+)
+_IMAGE = (
+    select(ShownImage)
+    .where(ShownImage.public_id == bindparam("name"))
+    .options(
+        joinedload(ShownImage.image, innerjoin=True),
+        joinedload(ShownImage.comparison, innerjoin=True),
+    )
+)
+_IMAGES = (
+    select(ShownImage)
+    .where(ShownImage.comparison_id.in_(bindparam("comparisons", expanding=True)))
+    .options(joinedload(ShownImage.image, innerjoin=True))
+)
+_OTHERS = (
+    select(Placement.assignment_id)
+    .distinct()
+    .join(Hit, Placement.hit_record_id == Hit.id)
+    .where(
+        Hit.study_id == bindparam("study"),
+        Placement.worker_id == bindparam("worker"),
+        Placement.assignment_id != bindparam("assignment"),
+        Placement.released_at.is_(None),
+    )
+    .limit(bindparam("most"))
+)
 
 
 class UnknownStudy(UserError):
@@ -63,43 +95,33 @@ def study_named(session: Session, name: str) -> StudyRecord:
 
 def find_hit(session: Session, public_id: str) -> Hit | None:
     """A HIT by the name in its page's address."""
-    return session.scalar(
-        select(Hit).where(Hit.public_id == public_id).options(joinedload(Hit.study))
-    )
+    return session.scalar(_HIT, {"name": public_id})
 
 
 def find_image(session: Session, public_id: str) -> ShownImage | None:
     """An image by the name in its address."""
-    return session.scalar(
-        select(ShownImage)
-        .where(ShownImage.public_id == public_id)
-        .options(joinedload(ShownImage.image))
-    )
+    return session.scalar(_IMAGE, {"name": public_id})
 
 
-def images_of(session: Session, comparison: Comparison) -> dict[str, ShownImage]:
-    """The images of a comparison by name, those of its checks included."""
-    found = session.scalars(
-        select(ShownImage)
-        .where(ShownImage.comparison_id == comparison.id)
-        .options(joinedload(ShownImage.image))
-    )
-    return {image.name: image for image in found}
+def images_of(
+    session: Session, comparisons: Sequence[Comparison]
+) -> dict[int, dict[str, ShownImage]]:
+    """Images by the comparison's record and by name, those of its checks included."""
+    found: dict[int, dict[str, ShownImage]] = {comparison.id: {} for comparison in comparisons}
+    for image in session.scalars(_IMAGES, {"comparisons": list(found)}):
+        found[image.comparison_id][image.name] = image
+    return found
 
 
-def opened_by(session: Session, study_id: int, worker_id: str) -> set[str]:
-    """Assignments of a study whose page a worker has opened, without those given back."""
-    return set(
-        session.scalars(
-            select(Placement.assignment_id)
-            .join(Hit, Placement.hit_record_id == Hit.id)
-            .where(
-                Hit.study_id == study_id,
-                Placement.worker_id == worker_id,
-                Placement.released_at.is_(None),
-            )
-        )
-    )
+def others_opened(
+    session: Session, study_id: int, assignment_id: str, worker_id: str, *, most: int
+) -> int:
+    """How many other assignments of a study a worker has opened and not given back.
+
+    Counting ends at `most`.
+    """
+    names = {"study": study_id, "assignment": assignment_id, "worker": worker_id, "most": most}
+    return len(session.scalars(_OTHERS, names).all())
 
 
 def unpublished(session: Session, study: StudyRecord) -> list[Comparison]:

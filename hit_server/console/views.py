@@ -103,7 +103,7 @@ def comparison(name: str, public_id: str) -> str:
         )
         if one is None:
             abort(404, "There is no such comparison.")
-        images = images_of(session, one)
+        images = images_of(session, [one])[one.id]
         origins = {
             method: _origin(Path(images[method].image.path), images[method].image.sha256)
             for method in one.methods

@@ -117,7 +117,7 @@ def test_records_of_an_earlier_version_come_along(tmp_path: Path) -> None:
         (comparison,) = hit.comparisons
         # What is published keeps its address.
         assert hit.public_id == comparison.public_id == "c1"
-        assert sorted(images_of(session, comparison)) == ["alpha", "beta"]
+        assert sorted(images_of(session, [comparison])[comparison.id]) == ["alpha", "beta"]
         placements = session.scalars(select(Placement).order_by(Placement.id)).all()
         assert [each.slot for each in placements] == [0, 1, 2]
         assert [each.released_at is None for each in placements] == [False, True, True]
