@@ -2,7 +2,8 @@
 
     PYTHONPATH=. python benchmarks/bench_pages.py [--crowd 100] [--rounds 8]
 
-Gunicorn with two processes serves both in turn. Each of the crowd's workers opens a page, loads
+Gunicorn with two processes serves both in turn, and both have answered some requests before the
+clock starts. Each of the crowd's workers opens a page, loads
 its two images, saves its answers and opens the next. Afterwards the records are counted: nothing
 may be lost or double. Clients and server share the machine, so figures are ratios, not limits.
 """
@@ -32,6 +33,7 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import func, select
 
+from clearwinner.many import THREADS
 from generation.manifest import read_manifest
 from hit_server.app import create_app
 from hit_server.database import open_database, session_factory
@@ -41,7 +43,7 @@ from hit_server.settings import Settings
 from hit_server.store import intend_hit, settle_hit
 from tests.conftest import running_postgres, scratch_study
 
-PROCESSES, THREADS = 2, 4
+PROCESSES = 2
 SITE = "http://127.0.0.1:8010"
 ROOT = Path(__file__).parents[1]
 
@@ -175,6 +177,24 @@ def crowd(port: int, hits: Sequence[tuple[str, str]], people: int, rounds: int) 
     return load
 
 
+def warm(port: int, hit: tuple[str, str]) -> None:
+    """Have every process start and answer: previews, which record nothing."""
+
+    def ask() -> None:
+        for _ in range(20):
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+            connection.request("GET", f"/hit/{hit[0]}")
+            connection.getresponse().read()
+            connection.close()
+            time.sleep(0.05)
+
+    threads = [threading.Thread(target=ask) for _ in range(PROCESSES * THREADS * 2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
 def prepare(folder: Path, url: str, scenes: int) -> list[tuple[str, str]]:
     """A launched study; the addresses and ids of its HITs."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -242,6 +262,7 @@ def main() -> None:
         for database, url in urls.items():
             hits = prepare(folder / database, url, options.crowd // 10 * options.rounds)
             with gunicorn("hit_app", CLEARWINNER_DATABASE_URL=url) as port:
+                warm(port, hits[0])
                 own = crowd(port, hits, options.crowd, options.rounds)
                 page, image = _sample(port, hits[0])
             told.append(f"{database}: {check(url, options.crowd * options.rounds)}")
@@ -249,6 +270,7 @@ def main() -> None:
             (folder / "image").write_bytes(image)
             parts = {"BARE_PAGE": str(folder / "page"), "BARE_IMAGE": str(folder / "image")}
             with gunicorn("bare_app", **parts) as port:
+                warm(port, hits[0])
                 bare = crowd(port, hits, options.crowd, options.rounds)
             table.add_row(*row(f"hit server, {database}", own, bare))
             table.add_row(*row("bare Flask", bare))

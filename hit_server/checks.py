@@ -134,6 +134,8 @@ def _shown(session: Session, comparison: Comparison, name: str, image_id: int) -
 def _placement(vote: Placement, comparison: Comparison, kind: str, names: list[str]) -> Placement:
     return Placement(
         comparison=comparison,
+        comparison_id=comparison.id,
+        hit=vote.hit,
         hit_record_id=vote.hit_record_id,
         assignment_id=vote.assignment_id,
         worker_id=vote.worker_id,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import select
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,10 +13,11 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, DisconnectionError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from generation.study import UserError
+from hit_server.writers import QueuedConnection
 
 BUSY_SECONDS = 30
 READING = "clearwinner_reading"
@@ -38,10 +40,13 @@ def open_engine(url: str) -> Engine:
     try:
         parsed = make_url(url)
         if parsed.get_backend_name() != "sqlite":
-            return create_engine(parsed, pool_pre_ping=True)
+            engine = create_engine(parsed)
+            event.listen(engine, "checkout", _refuse_closed)
+            return engine
         if parsed.database and parsed.database != ":memory:":
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-        engine = create_engine(parsed, connect_args={"timeout": BUSY_SECONDS})
+        options = {"timeout": BUSY_SECONDS, "factory": QueuedConnection}
+        engine = create_engine(parsed, connect_args=options)
     except (ArgumentError, ModuleNotFoundError) as error:
         raise DatabaseProblem(
             f"{url!r} is not a database URL ({error}). Examples: sqlite:///runs/mine.sqlite3, "
@@ -74,8 +79,15 @@ def session_factory(engine: Engine) -> sessionmaker[Session]:
 
 
 def reading_factory(engine: Engine) -> sessionmaker[Session]:
-    """Sessions that only read: on SQLite they wait for no writer, and no writer for them."""
-    return sessionmaker(engine.execution_options(**{READING: True}), expire_on_commit=False)
+    """Sessions that only read, each statement for itself.
+
+    On SQLite they wait for no writer, and no writer for them; PostgreSQL is spared the begin and
+    the end of a transaction.
+    """
+    options: dict[str, Any] = {READING: True}
+    if engine.dialect.name != "sqlite":
+        options["isolation_level"] = "AUTOCOMMIT"
+    return sessionmaker(engine.execution_options(**options), expire_on_commit=False)
 
 
 def alembic_config(engine: Engine, migrations: str = "") -> Config:
@@ -116,6 +128,13 @@ def _one_at_a_time(engine: Engine) -> Iterator[None]:
         yield
 
 
+def _refuse_closed(connection: Any, _record: Any, _proxy: Any) -> None:
+    """Have the pool replace a connection that the server closed, without asking the server."""
+    # An idle connection has nothing to say: what can be read is the server's farewell.
+    if select.select([connection.fileno()], [], [], 0)[0]:
+        raise DisconnectionError
+
+
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # transactions are begun by `_begin_immediate`
     cursor = connection.cursor()
@@ -127,5 +146,7 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 
 
 def _begin_immediate(connection: Any) -> None:
-    reading = connection.get_execution_options().get(READING, False)
-    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+    if connection.get_execution_options().get(READING, False):
+        return
+    connection.connection.driver_connection.queue()
+    connection.exec_driver_sql("BEGIN IMMEDIATE")

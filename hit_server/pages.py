@@ -113,7 +113,6 @@ def _accepted(session: Session, hit: Hit, visit: Visit) -> Page:
         )
     shown = placements_of(session, *names)
     if not shown or any(placement.left_at for placement in shown):
-        session.commit()  # what is written next is to be seen here
         shown = _reserve(hit, *names)
     return accepted_page(session, hit, hits, shown, first=not others)
 

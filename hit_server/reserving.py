@@ -13,13 +13,13 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, bindparam, func, or_, select
+from sqlalchemy import and_, bindparam, func, insert, or_, select, update
 from sqlalchemy.orm import Session, joinedload
 
 from hit_server.checks import check_for
 from hit_server.comparisons import slot_order
 from hit_server.hits import Hits, hits_of_record
-from hit_server.records import Assignment, Comparison, Hit, Placement, StudyRecord
+from hit_server.records import Assignment, Comparison, Hit, Placement, Record, StudyRecord
 
 # Statements that every page asks are built once: building one takes longer than running it.
 _MINE = and_(
@@ -48,6 +48,13 @@ _TAKEN = select(Placement.comparison_id, Placement.slot).where(
     Placement.comparison_id.in_(bindparam("comparisons", expanding=True)),
     Placement.kind == "vote",
     Placement.released_at.is_(None),
+)
+_TABLES = Record.metadata.tables
+_INSERT = insert(_TABLES[Placement.__tablename__])
+_RESERVE = (
+    update(_TABLES[Comparison.__tablename__])
+    .where(Comparison.id.in_(bindparam("comparisons", expanding=True)))
+    .values(reserved=Comparison.reserved + 1)
 )
 _LOCKED_HIT = select(Hit.id).where(Hit.id == bindparam("id")).with_for_update()
 _LOCKED_STUDY = select(StudyRecord.id).where(StudyRecord.id == bindparam("id")).with_for_update()
@@ -82,6 +89,9 @@ def reserve(
 ) -> list[Placement]:
     """What a worker's assignment shows: drawn at the first call, the same ever after.
 
+    What was drawn at this call is written, but not among the session's objects: whoever wants to
+    change it reads it again, see `placements_of`.
+
     Args:
         session: of the study's database.
         hit: that the worker accepted.
@@ -106,9 +116,19 @@ def reserve(
         return there
     _take_from_others(session, found, assignment_id, at)
     made = _draw(session, hit, assignment_id, worker_id, at)
-    session.add_all(made)
+    _write(session, made)
     session.commit()
     return made
+
+
+def _write(session: Session, made: Sequence[Placement]) -> None:
+    """Insert placements that were drawn, and count their votes."""
+    columns = [column.key for column in Placement.__table__.columns if column.key != "id"]
+    session.execute(_INSERT, [{name: getattr(each, name) for name in columns} for each in made])
+    votes = [each.comparison for each in made if each.kind == "vote"]
+    session.execute(_RESERVE, {"comparisons": [each.id for each in votes]})
+    for comparison in votes:
+        session.expire(comparison, ["reserved"])
 
 
 def _wait_for_others(session: Session, hit: Hit) -> None:
@@ -305,8 +325,10 @@ def _vote(
         seed=study.seed,
         about=comparison.key,
     )
-    placement = Placement(
+    return Placement(
         comparison=comparison,
+        comparison_id=comparison.id,
+        hit=hit,
         hit_record_id=hit.id,
         assignment_id=assignment_id,
         worker_id=worker_id,
@@ -319,8 +341,6 @@ def _vote(
         reserved_until=at + timedelta(seconds=hit.duration_s),
         saved=[],
     )
-    comparison.reserved = Comparison.reserved + 1
-    return placement
 
 
 def _taken(session: Session, comparisons: Sequence[Comparison]) -> dict[int, set[int | None]]:

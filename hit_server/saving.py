@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
+from sqlalchemy import bindparam, insert, update
 from sqlalchemy.orm import Session
 
 from hit_server.reading import read_answer
-from hit_server.records import Placement, SavedAnswer
+from hit_server.records import Placement, Record, SavedAnswer
 from hit_server.reserving import submitted
+
+# Written without the session's objects: pages do this most, while all other writers wait.
+_TABLES = Record.metadata.tables
+_INSERT = insert(_TABLES[SavedAnswer.__tablename__])
+_UPDATE = update(_TABLES[SavedAnswer.__tablename__]).where(SavedAnswer.id == bindparam("kept"))
+_SEEN = (
+    update(_TABLES[Placement.__tablename__])
+    .where(Placement.id.in_(bindparam("placements", expanding=True)))
+    .values(seen_at=bindparam("at"), left_at=None)
+)
 
 
 class TooLate(Exception):
@@ -33,6 +45,7 @@ def save(
     """
     if submitted(session, placements[0]):
         raise TooLate("This assignment was submitted. It counts once, as it was.")
+    new, changed = [], []
     for placement in placements:
         saved = {each.question: each for each in placement.saved}
         for question in placement.questions:
@@ -43,12 +56,21 @@ def save(
             kept = saved.get(question)
             if kept is not None and kept.label == label and answer.milliseconds is None:
                 continue  # a page that was loaded again did not time what it shows answered
+            values: dict[str, Any] = {
+                "label": label,
+                "milliseconds": answer.milliseconds,
+                "conditions": answer.conditions,
+                "saved_at": at,
+            }
             if kept is None:
-                kept = SavedAnswer(placement_id=placement.id, question=question)
-                session.add(kept)
-            kept.label, kept.milliseconds = label, answer.milliseconds
-            kept.conditions, kept.saved_at = answer.conditions, at
-        placement.seen_at, placement.left_at = at, None
+                new.append({"placement_id": placement.id, "question": question} | values)
+            else:
+                changed.append({"kept": kept.id} | values)
+    if new:
+        session.execute(_INSERT, new)
+    if changed:
+        session.execute(_UPDATE, changed)
+    session.execute(_SEEN, {"placements": [each.id for each in placements], "at": at})
     session.commit()
 
 
