@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.intervals import Floats, percentile_interval, resampled_sums
-from analysis.rates import Share, tallies
+from analysis.intervals import Floats, Share
+from analysis.resampling import percentile_interval, resampled_sums
+from analysis.tally import tallies
 
 Counts = NDArray[np.int64]
 
@@ -28,7 +29,7 @@ class Agreement:
     """Those with two votes or more."""
     alpha: Share | None
     """Krippendorff's, nominal; None where it is not defined, see `reason`."""
-    kappa: float | None
+    kappa: Share | None
     """Fleiss'; None where comparisons have unequal numbers of votes."""
     raw: Share | None
     """Chance that two votes on the same comparison are alike, mean over comparisons."""
@@ -48,7 +49,7 @@ def agreements(
         seed: of the bootstrap.
     """
     found = []
-    for number, (question, methods, tally) in enumerate(tallies(frame)):
+    for number, (group, tally) in enumerate(tallies(frame)):
         several = tally.counts.sum(axis=1) >= 2
         counts = tally.counts[several]
         clusters = tally.cluster_of_comparison[several]
@@ -56,13 +57,13 @@ def agreements(
         drawn = _resampled(counts, clusters, resamples, np.random.default_rng([seed, 29, number]))
         found.append(
             Agreement(
-                question=question,
-                methods=methods,
+                question=group.question,
+                methods=group.methods,
                 comparisons=len(counts),
                 alpha=None
                 if value is None
                 else Share(value, percentile_interval(drawn[:, 0], level=level)),
-                kappa=fleiss_kappa(counts),
+                kappa=_kappa(counts, drawn[:, 2], level),
                 raw=_raw(counts, drawn[:, 1], level),
                 reason=reason,
             )
@@ -118,9 +119,9 @@ def _alike(counts: Counts) -> Floats:
 def _resampled(
     counts: Counts, clusters: NDArray[np.intp], resamples: int, rng: np.random.Generator
 ) -> Floats:
-    """Alpha and plain agreement of each resample, `(resamples, 2)`; NaN where undefined."""
+    """Alpha, plain agreement and kappa of each resample, `(resamples, 3)`; NaN: undefined."""
     if len(counts) == 0:
-        return np.full((resamples, 2), np.nan)
+        return np.full((resamples, 3), np.nan)
     codes = np.unique(clusters, return_inverse=True)[1]
     parts = np.column_stack([_disagreement(counts), _alike(counts), np.ones(len(counts)), counts])
     sums = np.zeros((int(codes.max()) + 1, parts.shape[1]))
@@ -130,7 +131,15 @@ def _resampled(
     n = labels.sum(axis=1)
     expected = (n**2 - (labels**2).sum(axis=1)) / (n - 1)
     ratio = np.divide(total[:, 0], expected, out=np.full(len(n), np.nan), where=expected > 0)
-    return np.column_stack([1 - ratio, total[:, 1] / total[:, 2]])
+    alike = total[:, 1] / total[:, 2]
+    chance = ((labels / n[:, None]) ** 2).sum(axis=1)
+    kappa = np.divide(alike - chance, 1 - chance, out=np.full(len(n), np.nan), where=chance < 1)
+    return np.column_stack([1 - ratio, alike, kappa])
+
+
+def _kappa(counts: Counts, drawn: Floats, level: float) -> Share | None:
+    value = fleiss_kappa(counts)
+    return None if value is None else Share(value, percentile_interval(drawn, level=level))
 
 
 def _raw(counts: Counts, drawn: Floats, level: float) -> Share | None:

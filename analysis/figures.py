@@ -13,7 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from analysis.rates import PreferenceRate, Rate, Share, ThreeWayRate
+from analysis.intervals import Share
+from analysis.rates import PreferenceRate, Rate, ThreeWayRate
 from analysis.tables import limits
 
 WIN, LOSS, THIRD, TIE = "#0072B2", "#E69F00", "#009E73", "#C4C4C4"

@@ -1,12 +1,13 @@
 """Confidence intervals for shares of votes that are not independent of each other.
 
-Votes on the same comparison share its images, and votes of the same worker share a taste. Two
-intervals come from here:
+Votes on the same comparison share its images, and votes of the same worker share a taste.
 
-* `two_way_interval`: Student's t with a variance clustered by comparison and by worker (Cameron,
-  Gelbach and Miller 2011). It is the headline interval of a score.
-* `resampled_shares` with `percentile_interval`: a bootstrap that resamples comparisons. It
-  holds workers fixed, so it is a little too narrow where a few workers cast most of the votes.
+* `two_way_interval` and `share_interval`: a variance clustered by comparison and by worker
+  (Cameron, Gelbach and Miller 2011) with Student's t; near 0 and 1 on the logit scale (scores) or
+  by Wilson's formula with the effective number of votes (shares). These are the headline.
+* `naive_interval`: as if votes were independent; only to say how much too narrow it is.
+
+The resampling checks are in `resampling`.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ from scipy import stats
 Floats = NDArray[np.float64]
 Codes = NDArray[np.intp]
 
-CHUNK = 256
-"""Resamples drawn at once: bounds the memory to CHUNK × clusters."""
 EXTREME = 0.1
 """Scores nearer than this to 0 or 1 get their interval on the logit scale."""
+NOTHING = 1e-18
+"""A variance below this is that of votes which do not vary."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,52 @@ class Interval:
     low: float
     high: float
     method: str
+
+
+@dataclass(frozen=True)
+class Share:
+    """A share between 0 and 1 with its interval, where there is one."""
+
+    value: float
+    interval: Interval | None
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """What each vote shares with others: codes 0, 1, ... of its comparison, cluster and worker."""
+
+    comparisons: Codes
+    clusters: Codes
+    """What would be drawn anew: the comparison, or its prompt."""
+    workers: Codes
+
+    @property
+    def smallest(self) -> int:
+        """The smaller number of clusters: less one it gives the degrees of freedom."""
+        return int(min(self.clusters.max(), self.workers.max())) + 1
+
+    @property
+    def why_none(self) -> str:
+        """Why the votes do not say how far they spread; empty when they do."""
+        if self.smallest > 1:
+            return ""
+        which = "comparison" if self.clusters.max() < 1 else "worker"
+        return f"votes of one {which} only"
+
+    def weights(self, of_vote: Floats | None = None) -> Floats:
+        """Weights of the votes that make every comparison count alike; they sum to 1."""
+        own = np.ones(len(self.comparisons)) if of_vote is None else of_vote
+        totals = np.bincount(self.comparisons, weights=own)
+        return np.asarray(own / totals[self.comparisons] / len(totals))
+
+
+@dataclass(frozen=True)
+class Variance:
+    """The variance of a sum of votes' terms, clustered two ways, and its parts."""
+
+    value: float
+    of_votes: float
+    """As if votes were independent."""
 
 
 @dataclass(frozen=True)
@@ -49,15 +96,36 @@ class ClusteredMean:
     """Why there is no interval; empty when there is one."""
 
 
+def two_way_variance(terms: Floats, of: Clusters) -> Variance:
+    """V = max(V_cluster + V_worker - V_vote, V_cluster, V_worker), each with its factor n/(n-1).
+
+    The maximum guards against a sum that falls below its parts.
+
+    Args:
+        terms: what each vote adds to the deviation of the estimate, weight included.
+        of: codes of the votes.
+    """
+    if of.why_none:
+        return Variance(0.0, 0.0)
+    count = len(terms)
+    by_vote = float(count / (count - 1) * np.sum(terms**2))
+    by_cluster, by_worker = _clustered(terms, of.clusters), _clustered(terms, of.workers)
+    return Variance(max(by_cluster + by_worker - by_vote, by_cluster, by_worker), by_vote)
+
+
 def two_way_interval(
-    values: Floats, comparisons: Codes, clusters: Codes, workers: Codes, *, level: float
+    values: Floats,
+    comparisons: Codes,
+    clusters: Codes,
+    workers: Codes,
+    *,
+    level: float,
+    weights: Floats | None = None,
 ) -> ClusteredMean:
     """Mean of comparison means with its two-way clustered t interval.
 
-    V = max(V_cluster + V_worker - V_vote, V_cluster, V_worker), each with its factor n/(n-1); the
-    maximum guards against a sum that falls below its parts. Degrees of freedom: the smaller
-    number of clusters, less one. Near 0 and 1, or where the interval would leave [0, 1], it is
-    made on the logit scale.
+    Degrees of freedom: the smaller number of clusters, less one. Near 0 and 1, or where the
+    interval would leave [0, 1], it is made on the logit scale.
 
     Args:
         values: of each vote, 0 to 1.
@@ -65,74 +133,89 @@ def two_way_interval(
         clusters: code of what is resampled: the comparison, or its prompt.
         workers: code of each vote's worker.
         level: confidence level.
+        weights: of the votes within their comparison; all alike when not given.
     """
-    weights = 1.0 / (np.bincount(comparisons)[comparisons] * (comparisons.max() + 1))
-    mean = float(np.clip(np.sum(weights * values), 0.0, 1.0))
-    smallest = int(min(clusters.max(), workers.max())) + 1
-    if smallest < 2:
-        which = "comparison" if clusters.max() < 1 else "worker"
-        return ClusteredMean(mean, 0.0, None, None, f"votes of one {which} only")
-    terms = weights * (values - mean)
-    by_vote = _clustered(terms, np.arange(len(terms)))
-    by_cluster, by_worker = _clustered(terms, clusters), _clustered(terms, workers)
-    variance = max(by_cluster + by_worker - by_vote, by_cluster, by_worker)
-    if variance < 1e-18:
+    of = Clusters(comparisons, clusters, workers)
+    weighted = of.weights(weights)
+    mean = float(np.clip(np.sum(weighted * values), 0.0, 1.0))
+    if of.why_none:
+        return ClusteredMean(mean, 0.0, None, None, of.why_none)
+    variance = two_way_variance(weighted * (values - mean), of)
+    if variance.value < NOTHING:
         return ClusteredMean(mean, 0.0, None, None, "no spread between comparisons or workers")
-    interval = _t_interval(mean, variance, smallest - 1, level)
-    return ClusteredMean(mean, variance, len(values) * by_vote / variance, interval, "")
+    interval = _t_interval(mean, variance.value, of.smallest - 1, level)
+    effective = len(values) * variance.of_votes / variance.value
+    return ClusteredMean(mean, variance.value, effective, interval, "")
 
 
-def resampled_shares(
-    sums: Floats, counts: Floats, *, resamples: int, rng: np.random.Generator
-) -> Floats:
-    """Shares in bootstrap resamples of clusters.
+def share_interval(
+    numerator: Floats, denominator: Floats, of: Clusters, *, level: float, effective: float
+) -> Share | None:
+    """A share of votes, or of those votes that `denominator` counts, with Wilson's interval.
 
-    Args:
-        sums: `(clusters, labels)`, for each cluster the sum of its comparisons' shares.
-        counts: `(clusters,)`, how many comparisons each cluster has.
-        resamples: how many to draw.
-        rng: source of randomness.
-
-    Returns:
-        `(resamples, labels)`; every row sums to 1 when every comparison's shares do.
-    """
-    drawn = resampled_sums(np.column_stack([sums, counts]), resamples=resamples, rng=rng)
-    return drawn[:, :-1] / drawn[:, -1:]
-
-
-def resampled_sums(sums: Floats, *, resamples: int, rng: np.random.Generator) -> Floats:
-    """Column sums in bootstrap resamples of clusters.
+    Wilson's formula takes the effective number of votes, p(1 - p)/V, and t in place of the
+    normal quantile. None where nothing is counted.
 
     Args:
-        sums: `(clusters, columns)`, what each cluster adds.
-        resamples: how many to draw.
-        rng: source of randomness.
-
-    Returns:
-        `(resamples, columns)`.
+        numerator: 1 for the votes that have it, else 0.
+        denominator: 1 for the votes that are asked about, else 0; all ones for a plain share.
+        of: codes of the votes.
+        level: confidence level.
+        effective: number of votes to take where the share is 0 or 1 and has no variance.
     """
-    clusters = len(sums)
-    even = np.full(clusters, 1.0 / clusters)
-    drawn = np.empty((resamples, sums.shape[1]))
-    for start in range(0, resamples, CHUNK):
-        size = min(CHUNK, resamples - start)
-        times = rng.multinomial(clusters, even, size=size).astype(np.float64)
-        drawn[start : start + size] = times @ sums
-    return drawn
-
-
-def percentile_interval(drawn: Floats, *, level: float) -> Interval | None:
-    """Percentile interval of one resampled quantity; None where it never varied.
-
-    Resamples in which the quantity is undefined (NaN) are left out; where they are more than the
-    interval's tail, there is no interval.
-    """
-    defined = drawn[np.isfinite(drawn)]
-    tail = (1.0 - level) / 2.0
-    if len(defined) < (1.0 - tail) * len(drawn) or np.ptp(defined) < 1e-12:
+    weights = of.weights()
+    whole = float(np.sum(weights * denominator))
+    if whole <= 0:
         return None
-    low, high = np.quantile(defined, [tail, 1.0 - tail])
-    return Interval(float(low), float(high), "bootstrap over comparisons")
+    share = float(np.clip(np.sum(weights * numerator) / whole, 0.0, 1.0))
+    if of.why_none:
+        return Share(share, None)
+    variance = two_way_variance(weights * (numerator - share * denominator) / whole, of).value
+    if variance >= NOTHING:
+        effective = share * (1 - share) / variance
+    quantile = float(stats.t.ppf(0.5 + level / 2, of.smallest - 1))
+    return Share(share, wilson(share, effective, quantile, "two-way clustered, Wilson"))
+
+
+def wilson(share: float, votes: float, quantile: float, method: str) -> Interval:
+    """Wilson's score interval (Wilson 1927).
+
+    Args:
+        share: the observed one.
+        votes: how many, effective ones where they depend on each other.
+        quantile: of the normal distribution, or of t.
+        method: its name.
+    """
+    squared = quantile**2 / votes
+    centre = (share + squared / 2) / (1 + squared)
+    reach = quantile / (1 + squared) * np.sqrt(share * (1 - share) / votes + squared / (4 * votes))
+    return Interval(max(0.0, float(centre - reach)), min(1.0, float(centre + reach)), method)
+
+
+def naive_interval(values: Floats, *, level: float) -> Interval | None:
+    """The mean's interval as if votes were independent: too narrow, shown to say by how much."""
+    if len(values) < 2 or np.ptp(values) == 0:
+        return None
+    mean = float(values.mean())
+    reach = float(stats.norm.ppf(0.5 + level / 2) * values.std(ddof=1) / np.sqrt(len(values)))
+    return Interval(max(0.0, mean - reach), min(1.0, mean + reach), "votes taken as independent")
+
+
+def difference_interval(terms: Floats, value: float, of: Clusters, *, level: float) -> Share:
+    """A difference of shares, -1 to 1, with its two-way clustered t interval.
+
+    Args:
+        terms: of each vote, without weight: its difference.
+        value: the estimate.
+        of: codes of the votes.
+        level: confidence level.
+    """
+    variance = two_way_variance(of.weights() * (terms - value), of).value
+    if variance < NOTHING:
+        return Share(value, None)
+    reach = float(stats.t.ppf(0.5 + level / 2, of.smallest - 1)) * float(np.sqrt(variance))
+    ends = max(-1.0, value - reach), min(1.0, value + reach)
+    return Share(value, Interval(*ends, "two-way clustered t"))
 
 
 def _clustered(terms: Floats, codes: Codes) -> float:

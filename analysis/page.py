@@ -66,6 +66,9 @@ def render(content: PageContent, figure: str) -> str:
     environment.filters["p_text"] = tables.p_text
     environment.filters["alpha_text"] = tables.alpha_text
     environment.filters["with_limits"] = tables.with_limits
+    environment.filters["coefficient"] = tables.coefficient
+    environment.filters["majority_text"] = tables.majority_text
+    environment.filters["times_text"] = tables.times_text
     return environment.get_template("index.html").render(
         page=content,
         figure=figure,

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from analysis.rates import PreferenceRate, Rate, Share
+from analysis.intervals import Share
+from analysis.rates import PreferenceRate, Rate
 from generation.study import UserError
 
 FILE = "truth.json"

@@ -3,43 +3,69 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from scipy import stats
 
-from analysis.claims import holm, score_p_value
+from analysis.claims import (
+    benjamini_hochberg,
+    holm,
+    permutation_p_value,
+    score_p_value,
+    sign_p_value,
+    tost_p_value,
+)
 from analysis.intervals import (
     ClusteredMean,
     Floats,
     Interval,
-    percentile_interval,
-    resampled_shares,
+    Share,
+    difference_interval,
+    naive_interval,
+    share_interval,
     two_way_interval,
+    wilson,
 )
-from analysis.votes import JOIN, NONE, VotesError
+from analysis.resampling import percentile_interval, pigeonhole_interval
+from analysis.tally import Basis, Group, Tally, tallies
+from analysis.votes import VotesError
+
+WORTH = np.array([1.0, 0.0, 0.5])
+"""Of the first method, the second, and no clear winner."""
 
 
 @dataclass(frozen=True)
-class Share:
-    """A share between 0 and 1 with its interval, where there is one."""
+class Majority:
+    """Comparisons by what most of their votes said."""
 
-    value: float
-    interval: Interval | None
+    wins: int
+    """Comparisons in which the first method had more votes than the second."""
+    ties: int
+    """As many."""
+    losses: int
+    win: Share
+    """Share of comparisons that the first method won; Wilson, by cluster."""
 
 
 @dataclass(frozen=True)
-class Basis:
-    """What a rate rests on."""
+class Tests:
+    """P values of "the score is even", two-sided, and of equivalence; None where undefined."""
 
-    votes: int
-    comparisons: int
-    workers: int
-    unit: str
-    """What is resampled: "comparison", or "prompt" where prompts have several seeds."""
-    units: int
+    t: float | None
+    """Two-way clustered t: the one that goes with the headline interval."""
+    holm: float | None
+    """`t` adjusted by Holm's method for all scores of the study."""
+    benjamini_hochberg: float | None
+    """`t` adjusted for the false discovery rate: for exploring, not for claims."""
+    sign: float | None
+    """Sign test on the comparisons' majorities."""
+    permutation: float | None
+    """The two methods' names exchanged at random within each comparison."""
+    equivalence: float | None
+    """Two one-sided tests against the study's margin; None without a margin."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +79,9 @@ class PreferenceRate:
     question: str
     method_a: str
     method_b: str
+    part: str
+    """"category" or "prompt_set" where only some prompts are counted."""
+    value: str
     wins: int
     """Votes for `method_a`."""
     losses: int
@@ -65,23 +94,40 @@ class PreferenceRate:
     loss: Share
     score: Share
     """Win share plus half the tie share; its interval is the headline, two-way clustered t."""
-    score_resampled: Interval | None
-    """The score's bootstrap interval, beside the headline."""
     no_interval: str
     """Why the score has no interval; empty when it has one."""
     effective_votes: float | None
-    p_value: float | None
-    """Of an even score, two-sided, two-way clustered t; None where the votes do not vary."""
-    p_holm: float | None
-    """The same, adjusted by Holm's method for all the scores of the report."""
+    score_resampled: Interval | None
+    """A check: the bootstrap over comparisons."""
+    score_pigeonhole: Interval | None
+    """A check: comparisons and workers resampled."""
+    score_naive: Interval | None
+    """As if votes were independent: too narrow, shown to say by how much."""
+    tests: Tests
     vote_score: float
     """The score with every vote counting alike, whatever its comparison."""
     decided_win: Share | None
     """Win share of the votes that named a winner; None where none did."""
-    majority_wins: int
-    """Comparisons in which `method_a` had more votes than `method_b`."""
-    majority_ties: int
-    majority_losses: int
+    times: Share | None
+    """How many times as many votes the preferred method had; None where the other had none."""
+    majority: Majority
+
+    @property
+    def methods(self) -> tuple[str, str]:
+        """Both."""
+        return self.method_a, self.method_b
+
+
+@dataclass(frozen=True)
+class ImpliedPair:
+    """Two of three methods that were shown together."""
+
+    method_a: str
+    method_b: str
+    difference: Share
+    """Share of votes for the first less that for the second."""
+    decided_win: Share | None
+    """Share of the first among the votes for either (Luce's choice axiom)."""
 
 
 @dataclass(frozen=True)
@@ -90,193 +136,224 @@ class ThreeWayRate:
 
     question: str
     methods: tuple[str, ...]
+    part: str
+    value: str
     counts: tuple[int, ...]
     """Votes for each method, then for no clear winner."""
     basis: Basis
     shares: tuple[Share, ...]
-    """Of each method, then of no clear winner; bootstrap intervals over comparisons."""
+    """Of each method, then of no clear winner; two-way clustered, Wilson."""
+    pairs: tuple[ImpliedPair, ...]
 
 
 Rate = PreferenceRate | ThreeWayRate
 
 
 @dataclass(frozen=True)
-class Tally:
-    """Votes of one question and set of methods, as arrays."""
+class Options:
+    """How rates are made."""
 
-    labels: tuple[str, ...]
-    choices: NDArray[np.intp]
-    comparisons: NDArray[np.intp]
-    clusters: NDArray[np.intp]
-    workers: NDArray[np.intp]
-    counts: NDArray[np.int64]
-    """`(comparisons, labels)`."""
-    basis: Basis
-
-    @property
-    def cluster_of_comparison(self) -> NDArray[np.intp]:
-        """The cluster of each comparison: itself, or its prompt where prompts have several."""
-        first = np.zeros(len(self.counts), dtype=np.intp)
-        first[self.comparisons] = self.clusters
-        return first
-
-    @property
-    def shares(self) -> Floats:
-        """Share of each label in each comparison, `(comparisons, labels)`."""
-        return np.asarray(self.counts / self.counts.sum(axis=1, keepdims=True), dtype=np.float64)
+    resamples: int
+    level: float
+    seed: int
+    """Of the resampling. Each rate draws from its own stream, so that adding a question changes
+    no other rate."""
+    margin: float | None = None
+    """Scores within 0.5 ± margin count as equivalent."""
 
 
 def preference_rates(
-    frame: pd.DataFrame, *, resamples: int, level: float, seed: int
+    frame: pd.DataFrame,
+    *,
+    resamples: int,
+    level: float,
+    seed: int,
+    margin: float | None = None,
+    part: str = "",
 ) -> tuple[Rate, ...]:
-    """Rates for every question and set of methods that met, questions in order of appearance.
+    """Rates for every question and set of methods that met, in order of appearance.
 
     Args:
         frame: votes that count, as `votes.without_rejected` gives them.
         resamples: bootstrap resamples.
         level: confidence level of the intervals.
-        seed: of the bootstrap. Each rate draws from its own stream, so that adding a question
-            changes no other rate.
+        seed: of the resampling.
+        margin: of equivalence, fixed before the study.
+        part: "category" or "prompt_set" to count each of its values apart.
 
     Raises:
         VotesError: there are no votes.
     """
     if frame.empty:
         raise VotesError("there are no votes to count.")
+    options = Options(resamples, level, seed, margin)
     rates: list[Rate] = []
-    for question, methods, tally in tallies(frame):
-        rng = np.random.default_rng([seed, *_digest(question, methods)])
-        drawn = _resampled(tally, resamples, rng)
-        if len(methods) == 2:
-            rates.append(_pair(question, methods, tally, drawn, level))
-        else:
-            rates.append(_three_way(question, methods, tally, drawn, level))
+    for group, tally in tallies(frame, part):
+        rate = _pair if len(group.methods) == 2 else _three_way
+        rates.append(rate(group, tally, options))
     return _adjusted(rates)
 
 
-def tallies(frame: pd.DataFrame) -> Iterator[tuple[str, tuple[str, ...], Tally]]:
-    """Question, methods and counted votes of every set of methods that met."""
-    for question, methods, votes in _groups(frame):
-        yield question, methods, _tally(votes, (*methods, NONE))
+def score_of(tally: Tally, level: float, weights: Floats | None = None) -> ClusteredMean:
+    """The score of the first of two methods with its headline interval.
+
+    Args:
+        tally: of two methods.
+        level: confidence level.
+        weights: of the votes within their comparison; all alike when not given.
+    """
+    of = tally.of
+    return two_way_interval(
+        WORTH[tally.choices], of.comparisons, of.clusters, of.workers, level=level, weights=weights
+    )
 
 
 def _adjusted(rates: Sequence[Rate]) -> tuple[Rate, ...]:
     """The rates with p values adjusted for there being so many of them."""
-    tested = [
-        (number, rate.p_value)
-        for number, rate in enumerate(rates)
-        if isinstance(rate, PreferenceRate) and rate.p_value is not None
-    ]
     found = list(rates)
-    for (number, _), p in zip(tested, holm([p for _, p in tested]), strict=True):
-        rate = found[number]
-        if isinstance(rate, PreferenceRate):
-            found[number] = replace(rate, p_holm=p)
+    tested = [
+        (number, rate, rate.tests.t)
+        for number, rate in enumerate(rates)
+        if isinstance(rate, PreferenceRate) and rate.tests.t is not None
+    ]
+    p_values = [p for _, _, p in tested]
+    adjusted = zip(tested, holm(p_values), benjamini_hochberg(p_values), strict=True)
+    for (number, rate, _), strict, exploring in adjusted:
+        tests = replace(rate.tests, holm=strict, benjamini_hochberg=exploring)
+        found[number] = replace(rate, tests=tests)
     return tuple(found)
 
 
-def _groups(frame: pd.DataFrame) -> Iterator[tuple[str, tuple[str, ...], pd.DataFrame]]:
-    for question in frame["question"].unique():
-        asked = frame[frame["question"] == question]
-        for methods in asked["methods"].unique():
-            yield str(question), tuple(methods.split(JOIN)), asked[asked["methods"] == methods]
-
-
-def _tally(votes: pd.DataFrame, labels: tuple[str, ...]) -> Tally:
-    comparisons = pd.factorize(votes["comparison"])[0]
-    prompts = pd.factorize(votes["prompt_id"])[0]
-    workers = pd.factorize(votes["worker"])[0]
-    choices = np.asarray(pd.Index(labels).get_indexer(pd.Index(votes["choice"])), dtype=np.intp)
-    if (choices < 0).any():
-        unknown = votes["choice"].iloc[int(np.argmin(choices))]
-        raise VotesError(f"unknown choice {unknown!r}. Known: {', '.join(labels)}.")
-    counts = np.zeros((int(comparisons.max()) + 1, len(labels)), dtype=np.int64)
-    np.add.at(counts, (comparisons, choices), 1)
-    several = len(np.unique(prompts)) < len(counts)
-    clusters = prompts if several else comparisons
-    basis = Basis(
-        votes=len(votes),
-        comparisons=len(counts),
-        workers=int(workers.max()) + 1,
-        unit="prompt" if several else "comparison",
-        units=int(clusters.max()) + 1,
-    )
-    return Tally(labels, choices, comparisons, clusters, workers, counts, basis)
-
-
-def _resampled(tally: Tally, resamples: int, rng: np.random.Generator) -> Floats:
-    first = tally.cluster_of_comparison
-    sums = np.zeros((tally.basis.units, len(tally.labels)))
-    np.add.at(sums, first, tally.shares)
-    counts = np.bincount(first, minlength=tally.basis.units).astype(np.float64)
-    return resampled_shares(sums, counts, resamples=resamples, rng=rng)
-
-
-def _pair(
-    question: str, methods: Sequence[str], tally: Tally, drawn: Floats, level: float
-) -> PreferenceRate:
+def _pair(group: Group, tally: Tally, options: Options) -> PreferenceRate:
+    rng = np.random.default_rng([options.seed, *_digest(group)])
     wins, losses, ties = (int(count) for count in tally.counts.sum(axis=0))
-    win, loss, tie = (float(share) for share in tally.shares.mean(axis=0))
-    score = _score(tally, level)
-    lead = tally.counts[:, 0] - tally.counts[:, 1]
+    score = score_of(tally, options.level)
+    effective = score.effective_votes or float(tally.basis.units)
+    win, loss, tie = (_share(tally, label, options.level, effective) for label in range(3))
+    decided = _decided(tally, 0, 1, options.level, effective)
+    drawn = tally.resampled(options.resamples, rng)
+    values = WORTH[tally.choices]
     return PreferenceRate(
-        question=question,
-        method_a=methods[0],
-        method_b=methods[1],
+        question=group.question,
+        method_a=group.methods[0],
+        method_b=group.methods[1],
+        part=group.part,
+        value=group.value,
         wins=wins,
         losses=losses,
         ties=ties,
         basis=tally.basis,
-        win=Share(win, percentile_interval(drawn[:, 0], level=level)),
-        tie=Share(tie, percentile_interval(drawn[:, 2], level=level)),
-        loss=Share(loss, percentile_interval(drawn[:, 1], level=level)),
+        win=win,
+        tie=tie,
+        loss=loss,
         score=Share(score.mean, score.interval),
-        score_resampled=percentile_interval(drawn[:, 0] + drawn[:, 2] / 2.0, level=level),
         no_interval=score.reason,
         effective_votes=score.effective_votes,
-        p_value=score_p_value(
-            score.mean, score.variance, min(tally.basis.units, tally.basis.workers) - 1
-        ),
-        p_holm=None,
+        score_resampled=percentile_interval(drawn @ WORTH, level=options.level),
+        score_pigeonhole=pigeonhole_interval(values, tally.of, level=options.level, rng=rng),
+        score_naive=naive_interval(values, level=options.level),
+        tests=_tests(tally, score, options, rng),
         vote_score=(wins + ties / 2.0) / len(tally.choices),
-        decided_win=_decided(win, loss, drawn, level),
-        majority_wins=int((lead > 0).sum()),
-        majority_ties=int((lead == 0).sum()),
-        majority_losses=int((lead < 0).sum()),
+        decided_win=decided,
+        times=_times(decided),
+        majority=_majority(tally, options.level),
     )
 
 
-def _score(tally: Tally, level: float) -> ClusteredMean:
-    worth = np.array([1.0, 0.0, 0.5])  # the first method, the second, no clear winner
-    return two_way_interval(
-        worth[tally.choices], tally.comparisons, tally.clusters, tally.workers, level=level
-    )
+def _share(tally: Tally, label: int, level: float, effective: float) -> Share:
+    chosen = (tally.choices == label).astype(np.float64)
+    every = np.ones(len(chosen))
+    found = share_interval(chosen, every, tally.of, level=level, effective=effective)
+    assert found is not None  # there are votes
+    return found
 
 
-def _decided(win: float, loss: float, drawn: Floats, level: float) -> Share | None:
-    if win + loss == 0.0:
+def _decided(tally: Tally, one: int, other: int, level: float, effective: float) -> Share | None:
+    """Share of one label among the votes for either of two."""
+    first = (tally.choices == one).astype(np.float64)
+    either = first + (tally.choices == other)
+    counted = max(1.0, effective * float(either.mean()))
+    return share_interval(first, either, tally.of, level=level, effective=counted)
+
+
+def _times(decided: Share | None) -> Share | None:
+    """From the share among decided votes: r / (1 - r), of the method that has more."""
+    if decided is None or decided.value in (0.0, 1.0):
         return None
-    decided = drawn[:, 0] + drawn[:, 1]
-    shares = np.divide(drawn[:, 0], decided, out=np.full(len(drawn), np.nan), where=decided > 0)
-    return Share(win / (win + loss), percentile_interval(shares, level=level))
+    low, high = (decided.interval.low, decided.interval.high) if decided.interval else (0.0, 1.0)
+    value = decided.value
+    if value < 0.5:
+        value, low, high = 1 - value, 1 - high, 1 - low
+    ratio = value / (1 - value)
+    if decided.interval is None or high >= 1.0:
+        return Share(ratio, None)
+    return Share(ratio, Interval(low / (1 - low), high / (1 - high), decided.interval.method))
 
 
-def _three_way(
-    question: str, methods: tuple[str, ...], tally: Tally, drawn: Floats, level: float
-) -> ThreeWayRate:
-    means = tally.shares.mean(axis=0)
+def _majority(tally: Tally, level: float) -> Majority:
+    lead = tally.counts[:, 0] - tally.counts[:, 1]
+    won = (lead > 0).astype(np.float64)
+    share, clusters = float(won.mean()), tally.cluster_of_comparison
+    sums = np.bincount(clusters, weights=won - share) / len(won)
+    variance = float(len(sums) / max(1, len(sums) - 1) * np.sum(sums**2))
+    votes = share * (1 - share) / variance if variance > 0 else float(tally.basis.units)
+    quantile = float(stats.norm.ppf(0.5 + level / 2))
+    interval = wilson(share, votes, quantile, "Wilson, by cluster") if len(sums) > 1 else None
+    return Majority(
+        int((lead > 0).sum()),
+        int((lead == 0).sum()),
+        int((lead < 0).sum()),
+        Share(share, interval),
+    )
+
+
+def _tests(tally: Tally, score: ClusteredMean, options: Options, rng: np.random.Generator) -> Tests:
+    freedom = tally.of.smallest - 1
+    lead = tally.counts[:, 0] - tally.counts[:, 1]
+    shares = (lead / tally.counts.sum(axis=1)).astype(np.float64)
+    of_cluster = np.bincount(tally.cluster_of_comparison, weights=shares).astype(np.float64)
+    return Tests(
+        t=score_p_value(score.mean, score.variance, freedom),
+        holm=None,
+        benjamini_hochberg=None,
+        sign=sign_p_value(int((lead > 0).sum()), int((lead < 0).sum())),
+        permutation=permutation_p_value(of_cluster, rng=rng),
+        equivalence=None
+        if options.margin is None
+        else tost_p_value(score.mean, score.variance, freedom, options.margin),
+    )
+
+
+def _three_way(group: Group, tally: Tally, options: Options) -> ThreeWayRate:
+    names, level = group.methods, options.level
+    effective = float(tally.basis.units)
     return ThreeWayRate(
-        question=question,
-        methods=methods,
+        question=group.question,
+        methods=names,
+        part=group.part,
+        value=group.value,
         counts=tuple(int(count) for count in tally.counts.sum(axis=0)),
         basis=tally.basis,
-        shares=tuple(
-            Share(float(mean), percentile_interval(drawn[:, place], level=level))
-            for place, mean in enumerate(means)
+        shares=tuple(_share(tally, label, level, effective) for label in range(4)),
+        pairs=tuple(
+            ImpliedPair(
+                names[one],
+                names[other],
+                _difference(tally, one, other, level),
+                _decided(tally, one, other, level, effective),
+            )
+            for one, other in ((0, 1), (0, 2), (1, 2))
         ),
     )
 
 
-def _digest(question: str, methods: Sequence[str]) -> bytes:
+def _difference(tally: Tally, one: int, other: int, level: float) -> Share:
+    terms = (tally.choices == one).astype(np.float64) - (tally.choices == other)
+    value = float(np.sum(tally.of.weights() * terms))
+    return difference_interval(terms, value, tally.of, level=level)
+
+
+def _digest(group: Group) -> bytes:
     # sorted: a study that names the methods the other way round draws the same resamples
-    return hashlib.sha256("\n".join([question, *sorted(methods)]).encode()).digest()
+    names = [group.question, *sorted(group.methods), group.part, group.value]
+    return hashlib.sha256("\n".join(names).encode()).digest()

@@ -159,7 +159,7 @@ def main(arguments: list[str] | None = None) -> int:
 METHOD = (
     "Score: share of votes won plus half the share without a clear winner; 50 % is even. Its "
     "{level} interval is two-way clustered t, by comparison and by worker; the intervals of the "
-    "shares resample comparisons (bootstrap)."
+    "shares are clustered alike, by Wilson's formula."
 )
 
 

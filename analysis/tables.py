@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
@@ -10,8 +11,9 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from analysis.agreement import Agreement
-from analysis.intervals import Interval
-from analysis.rates import Basis, PreferenceRate, Rate, Share, ThreeWayRate
+from analysis.intervals import Interval, Share
+from analysis.rates import Majority, PreferenceRate, Rate, ThreeWayRate
+from analysis.tally import Basis
 from analysis.votes import NONE
 
 Row = dict[str, Any]
@@ -131,7 +133,7 @@ def agreement_table(found: Sequence[Agreement]) -> Table:
             each.question,
             " | ".join(each.methods),
             alpha_text(each),
-            "—" if each.kappa is None else f"{each.kappa:.3f}",
+            coefficient(each.kappa) if each.kappa else "—",
             with_limits(each.raw) if each.raw else "—",
             str(each.comparisons),
         )
@@ -140,11 +142,27 @@ def agreement_table(found: Sequence[Agreement]) -> Table:
 
 def alpha_text(each: Agreement) -> str:
     """Alpha with its interval, or why there is none."""
-    if each.alpha is None:
-        return each.reason
-    interval = each.alpha.interval
+    return coefficient(each.alpha) if each.alpha else each.reason
+
+
+def coefficient(share: Share) -> str:
+    """A coefficient of agreement and its limits."""
+    interval = share.interval
     shown = f" [{interval.low:.3f}–{interval.high:.3f}]" if interval else ""
-    return f"{each.alpha.value:.3f}{shown}"
+    return f"{share.value:.3f}{shown}"
+
+
+def majority_text(majority: Majority) -> str:
+    """Comparisons won, even and lost."""
+    return f"{majority.wins}:{majority.ties}:{majority.losses}"
+
+
+def times_text(share: Share | None) -> str:
+    """How many times as many votes the preferred method had, and the limits."""
+    if share is None:
+        return "—"
+    ends = f" [{share.interval.low:.2f}–{share.interval.high:.2f}]" if share.interval else ""
+    return f"{share.value:.2f}{ends}"
 
 
 def with_limits(share: Share) -> str:
@@ -159,8 +177,8 @@ def _pair_cells(rate: PreferenceRate) -> list[str]:
         *(f"{100 * share.value:.1f}" for share in (rate.win, rate.tie, rate.loss)),
         f"{100 * rate.score.value:.1f}",
         limits(rate.score.interval),
-        p_text(rate.p_holm),
-        f"{rate.majority_wins}:{rate.majority_ties}:{rate.majority_losses}",
+        p_text(rate.tests.holm),
+        majority_text(rate.majority),
         str(rate.basis.votes),
     ]
 
@@ -168,6 +186,8 @@ def _pair_cells(rate: PreferenceRate) -> list[str]:
 def _pair_row(rate: PreferenceRate) -> Row:
     row: Row = {
         "question": rate.question,
+        "part": rate.part,
+        "value": rate.value,
         "method_a": rate.method_a,
         "method_b": rate.method_b,
         "wins": rate.wins,
@@ -180,14 +200,17 @@ def _pair_row(rate: PreferenceRate) -> Row:
     row["score_interval"] = rate.score.interval.method if rate.score.interval else ""
     row["no_interval"] = rate.no_interval
     row |= _interval("score_resampled", rate.score_resampled)
+    row |= _interval("score_pigeonhole", rate.score_pigeonhole)
+    row |= _interval("score_naive", rate.score_naive)
     row["effective_votes"] = rate.effective_votes
-    row["p_value"], row["p_holm"] = rate.p_value, rate.p_holm
+    row |= {f"p_{name}": p for name, p in asdict(rate.tests).items()}
     row["score_every_vote_alike"] = rate.vote_score
     row |= _share("decided_win_share", rate.decided_win)
-    row["majority_wins"] = rate.majority_wins
-    row["majority_ties"] = rate.majority_ties
-    row["majority_losses"] = rate.majority_losses
-    return row
+    row |= _share("times_preferred", rate.times)
+    row["majority_wins"] = rate.majority.wins
+    row["majority_ties"] = rate.majority.ties
+    row["majority_losses"] = rate.majority.losses
+    return row | _share("majority_win_share", rate.majority.win)
 
 
 def _three_way_rows(rate: ThreeWayRate) -> list[Row]:
@@ -195,6 +218,8 @@ def _three_way_rows(rate: ThreeWayRate) -> list[Row]:
     return [
         {
             "question": rate.question,
+            "part": rate.part,
+            "value": rate.value,
             "among": "|".join(rate.methods),
             "label": label,
             "label_votes": count,

@@ -128,10 +128,10 @@ def test_p_values_follow_the_interval(frame_of: Callable[..., pd.DataFrame]) -> 
     rates = preference_rates(frame, resamples=200, level=0.95, seed=1)
     for rate in rates:
         assert isinstance(rate, PreferenceRate)
-        assert rate.score.interval is not None and rate.p_value is not None
+        assert rate.score.interval is not None and rate.tests.t is not None
         outside = not rate.score.interval.low <= 0.5 <= rate.score.interval.high
-        assert (rate.p_value < 0.05) == outside
-        assert rate.p_holm is not None and rate.p_holm >= rate.p_value
+        assert (rate.tests.t < 0.05) == outside
+        assert rate.tests.holm is not None and rate.tests.holm >= rate.tests.t
 
 
 def test_each_question_has_its_agreement_with_an_interval(
@@ -151,7 +151,7 @@ def test_each_question_has_its_agreement_with_an_interval(
     assert same.raw is not None and same.raw.value == 1.0
     assert chance_only.alpha is not None and chance_only.alpha.interval is not None
     assert chance_only.alpha.interval.low < 0 < chance_only.alpha.interval.high
-    assert chance_only.kappa == pytest.approx(chance_only.alpha.value, abs=0.01)
+    assert chance_only.kappa.value == pytest.approx(chance_only.alpha.value, abs=0.01)
     assert chance_only.raw is not None and chance_only.raw.value == pytest.approx(1 / 3, abs=0.05)
 
 

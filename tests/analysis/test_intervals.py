@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 
-from analysis.intervals import percentile_interval, resampled_shares, two_way_interval
+from analysis.intervals import two_way_interval
+from analysis.resampling import percentile_interval, resampled_shares
 
 
 def simulated_votes(rng: np.random.Generator, comparisons: int = 60, workers: int = 25):

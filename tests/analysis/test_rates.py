@@ -41,7 +41,7 @@ def test_sixteen_votes_by_hand(frame_of: FrameOf) -> None:
     assert rate.score.value == pytest.approx(expected["score_ties_half_pair_mean"], abs=1e-9)
     assert rate.decided_win is not None
     assert rate.decided_win.value == pytest.approx(expected["win_rate_excluding_ties"])
-    assert (rate.majority_wins, rate.majority_ties, rate.majority_losses) == (3, 0, 1)
+    assert (rate.majority.wins, rate.majority.ties, rate.majority.losses) == (3, 0, 1)
     assert (rate.basis.comparisons, rate.basis.workers) == (4, 5)
     # the guard is at work here: the variance by comparison is the largest of the three
     parts = expected["var_components_two_way"]
@@ -54,7 +54,7 @@ def test_four_votes_by_hand(frame_of: FrameOf) -> None:
     rate = rate_of(frame_of(votes))
     assert (rate.win.value, rate.tie.value, rate.loss.value) == (0.5, 0.25, 0.25)
     assert rate.score.value == 0.625
-    assert (rate.majority_wins, rate.majority_ties, rate.majority_losses) == (1, 1, 0)
+    assert (rate.majority.wins, rate.majority.ties, rate.majority.losses) == (1, 1, 0)
 
 
 def test_every_comparison_counts_alike(frame_of: FrameOf) -> None:
@@ -81,7 +81,7 @@ def test_shares_sum_to_one_and_swapping_mirrors(frame_of: FrameOf, votes: list) 
     assert rate.win.value + rate.tie.value + rate.loss.value == pytest.approx(1)
     assert rate.score.value == pytest.approx(1 - mirror.score.value)
     assert (rate.wins, rate.losses) == (mirror.losses, mirror.wins)
-    assert rate.majority_wins == mirror.majority_losses
+    assert rate.majority.wins == mirror.majority.losses
     for ours, theirs in (
         (rate.score.interval, mirror.score.interval),
         (rate.score_resampled, mirror.score_resampled),
@@ -113,7 +113,7 @@ def test_the_seed_decides_the_bootstrap(frame_of: FrameOf) -> None:
     votes[1] = ("p", "b", "cfg")
     frame = frame_of(votes)
     assert rate_of(frame, 1) == rate_of(frame, 1)
-    assert rate_of(frame, 1).win != rate_of(frame, 2).win
+    assert rate_of(frame, 1).score_pigeonhole != rate_of(frame, 2).score_pigeonhole
 
 
 def test_seeds_of_one_prompt_are_resampled_together(frame_of: FrameOf) -> None:
