@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,17 @@ from analysis.votes import VOTE_COLUMNS, checked
 from generation.manifest import ManifestRow
 from generation.study import StudyFile, read_study_file
 from hit_server.records import Assignment, Comparison, Hit, Record, StudyRecord, Vote, now
+
+SHARED = Path(__file__).parents[3] / "shared" / "data" / "statistics"
+
+
+def published(name: str) -> dict[str, Any]:
+    path = SHARED / f"{name}.json"
+    if not path.is_file():
+        pytest.skip(f"the published examples are not on this machine: {path}")
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
 
 QUESTIONS = ("correctness", "appeal")
 Votes = list[tuple[str, str, str]]

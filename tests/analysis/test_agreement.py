@@ -1,10 +1,7 @@
 """Agreement and adjusted p values: published examples, independent packages, edges."""
 
-import json
 from collections.abc import Callable
 from itertools import combinations
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,16 +15,7 @@ from statsmodels.stats.multitest import multipletests
 from analysis.agreement import agreements, fleiss_kappa, krippendorff_alpha
 from analysis.claims import holm, score_p_value
 from analysis.rates import PreferenceRate, preference_rates
-
-SHARED = Path(__file__).parents[3] / "shared" / "data" / "statistics"
-
-
-def published(name: str) -> dict[str, Any]:
-    path = SHARED / f"{name}.json"
-    if not path.is_file():
-        pytest.skip(f"the published examples are not on this machine: {path}")
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return found
+from tests.analysis.conftest import published
 
 
 def counts_of(raters: list[list[int | None]]) -> np.ndarray:
