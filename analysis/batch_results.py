@@ -17,7 +17,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.settings import BatchResults
-from analysis.votes import JOIN, NONE, VOTE_COLUMNS, VotesError, checked, pseudonym
+from analysis.votes import JOIN, NONE, VotesError, checked, pseudonym
 from generation.study import nearest
 
 NEEDED = ("HITId", "AssignmentId", "WorkerId", "AssignmentStatus", "SubmitTime")
@@ -47,7 +47,7 @@ def read_batch_results(table: BatchResults, study: str, *, base: Path) -> pd.Dat
         votes += _votes(f"{path}, line {line}", row, table, study, key)
     if not votes:
         raise VotesError(f"{path} holds no votes.")
-    frame = pd.DataFrame(votes, columns=[column.name for column in VOTE_COLUMNS])
+    frame = pd.DataFrame(votes)
     return checked(frame, where=str(path))
 
 

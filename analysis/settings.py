@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field, field_validator
 
 from generation.study import Table
@@ -33,6 +35,24 @@ class BatchResults(Table):
         return choices
 
 
+class Flags(Table):
+    """`[report.flags]`: when a worker is flagged. Set it before the votes are seen.
+
+    Agreement with other workers is not among the rules: it would pick the votes by the result.
+    """
+
+    failed_checks: float = Field(default=0.5, ge=0, le=1)
+    """More than this share of a worker's checks answered wrongly."""
+    least_checks: int = Field(default=3, ge=1)
+    """Fewer checks than these flag nobody."""
+    one_sided_p: float = Field(default=0.001, gt=0, lt=1)
+    """P value of an even share of left and right, Holm's correction over workers."""
+    median_seconds: float = Field(default=0.5, ge=0)
+    """A median time for an answer below this."""
+    longest_run: int = Field(default=50, ge=2)
+    """So many decided votes in a row for the same place."""
+
+
 class ReportTable(Table):
     """`[report]`: what the report shows and how its intervals are made."""
 
@@ -42,5 +62,12 @@ class ReportTable(Table):
     """Bootstrap resamples behind the intervals of the shares."""
     level: float = Field(default=0.95, gt=0.5, lt=1.0)
     """Confidence level of every interval."""
+    margin: float | None = Field(default=None, gt=0, lt=0.5)
+    """Scores within 0.5 ± margin count as equivalent; no such test when not given."""
+    ties: Literal["davidson", "rao-kupper"] = "davidson"
+    """The model of ties in the ranking."""
+    flags: Flags = Flags()
+    exclude_flagged: bool = False
+    """Leave flagged workers out of every number; the sensitivity lines show both either way."""
     batch_results: BatchResults | None = None
     """Votes from a batch-results CSV in place of this software's own records."""

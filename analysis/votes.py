@@ -21,6 +21,7 @@ NONE = "none"
 JOIN = "|"
 """Between the method names of one cell."""
 STATUSES = ("Submitted", "Approved", "Rejected")
+CHECKS = ("vote", "same", "distractor", "repeat")
 
 
 class VotesError(UserError):
@@ -34,24 +35,49 @@ class Column:
     name: str
     dtype: str
     description: str
+    default: str | None = None
+    """What stands for a column that a file lacks; None where it must not."""
 
 
 VOTE_COLUMNS = (
-    Column("study", "string", "name of the study"),
+    Column("study", "string", "name of the study", ""),
+    Column("prompt_set", "string", "the set that the prompt is from, empty when not known", ""),
     Column("comparison", "string", "public id of the comparison"),
     Column("prompt_id", "string", "id of the prompt"),
-    Column("prompt", "string", "the prompt as workers read it"),
-    Column("category", "string", "category of the prompt, empty when it has none"),
-    Column("seed", "Int64", "seed of the images' starting noise"),
+    Column("prompt", "string", "the prompt as workers read it", ""),
+    Column("category", "string", "category of the prompt, empty when it has none", ""),
+    Column("seed", "Int64", "seed of the images' starting noise", "0"),
     Column("question", "string", "key of the question"),
     Column("methods", "string", "methods that meet, in the study file's order, joined by |"),
     Column("places", "string", "methods from the first place shown to the last, joined by |"),
     Column("choice", "string", "the method chosen, or none for no clear winner"),
     Column("worker", "string", "keyed hash of the worker's id, never the id"),
     Column("assignment", "string", "keyed hash of the assignment's id"),
-    Column("milliseconds", "Int64", "from shown to answered; empty when not measured"),
-    Column("status", "string", "Submitted, Approved or Rejected, as last seen"),
-    Column("submitted_at", "datetime64[us, UTC]", "when the assignment was submitted"),
+    Column("milliseconds", "Int64", "from shown to answered; empty when not measured", ""),
+    Column("check", "string", "vote; or a check: same, distractor, repeat", "vote"),
+    Column("status", "string", "Submitted, Approved or Rejected, as last seen", "Approved"),
+    Column("accepted_at", "datetime64[us, UTC]", "when the assignment was accepted", ""),
+    Column("submitted_at", "datetime64[us, UTC]", "when the assignment was submitted", ""),
+)
+
+
+_COLUMNS = (
+    Comparison.public_id.label("comparison"),
+    Comparison.prompt_id,
+    Comparison.prompt,
+    Comparison.category,
+    Comparison.seed,
+    Vote.question,
+    Comparison.methods,
+    Vote.places,
+    Vote.choice,
+    Assignment.worker_id.label("worker"),
+    Assignment.assignment_id.label("assignment"),
+    Vote.milliseconds,
+    Vote.kind.label("check"),
+    Assignment.status,
+    Assignment.accepted_at,
+    Assignment.submitted_at,
 )
 
 
@@ -60,40 +86,53 @@ class CountedVotes:
     """The votes that count, and how many were left out because they were rejected."""
 
     frame: pd.DataFrame
+    checks: pd.DataFrame
+    """Answers to check comparisons and repeats: no votes, but they tell of workers."""
     rejected_votes: int
     rejected_assignments: int
 
 
 def read_votes(
-    source: Session | Engine, study_name: str, *, key: bytes | None = None
+    source: Session | Engine,
+    study_name: str,
+    *,
+    key: bytes | None = None,
+    prompt_set: str = "",
 ) -> pd.DataFrame:
-    """Read all votes of a study, rejected ones included, checked.
+    """Read all answers of a study, rejected ones and checks included, checked.
 
     Args:
         source: an open session, or an engine.
         study_name: name of the study.
         key: of the hashes that stand for workers and assignments. Without one a random key is
             drawn, so that hashes hold within this frame only and lead back to nobody.
+        prompt_set: that the study's prompts are from.
 
     Raises:
         VotesError: the study is unknown here, has no votes, or a vote has an unknown label.
     """
     if isinstance(source, Engine):
         with Session(source) as session:
-            return read_votes(session, study_name, key=key)
+            return read_votes(session, study_name, key=key, prompt_set=prompt_set)
     study = _study_id(source, study_name)
     key = key or secrets.token_bytes(32)
     rows = source.execute(
-        select(Vote, Assignment, Comparison)
+        select(*_COLUMNS)
         .join(Assignment, Vote.assignment_record_id == Assignment.id)
         .join(Comparison, Vote.comparison_id == Comparison.id)
-        .where(Comparison.study_id == study, Vote.kind == "vote")
+        .where(Comparison.study_id == study)
         .order_by(Comparison.id, Vote.id)
     ).all()
     if not rows:
         raise VotesError(f"study {study_name!r} has no votes yet. Run `clearwinner collect`.")
-    table = [_row(study_name, vote, given, of, key) for vote, given, of in rows]
-    return checked(pd.DataFrame(table, columns=[column.name for column in VOTE_COLUMNS]))
+    frame = pd.DataFrame(rows, columns=[column.key for column in _COLUMNS])
+    frame["study"], frame["prompt_set"] = study_name, prompt_set
+    for name in ("methods", "places"):
+        frame[name] = frame[name].map(JOIN.join)
+    for name in ("worker", "assignment"):
+        known = {each: pseudonym(key, each) for each in frame[name].unique()}
+        frame[name] = frame[name].map(known)
+    return checked(frame)
 
 
 def count_unread(source: Session | Engine, study_name: str) -> int:
@@ -130,7 +169,9 @@ def checked(frame: pd.DataFrame, *, where: str = "votes") -> pd.DataFrame:
         VotesError: naming column, value and row. An unknown label is never taken for a tie.
     """
     for column in VOTE_COLUMNS:
-        if column.name not in frame.columns:
+        if column.name not in frame.columns and column.default is not None:
+            frame = frame.assign(**{column.name: column.default})
+        elif column.name not in frame.columns:
             raise VotesError(
                 f"{where}: no column {column.name!r}.{nearest(column.name, list(frame.columns))}"
             )
@@ -139,24 +180,33 @@ def checked(frame: pd.DataFrame, *, where: str = "votes") -> pd.DataFrame:
     frame = frame[[column.name for column in VOTE_COLUMNS]].reset_index(drop=True)
     for column in VOTE_COLUMNS:
         frame[column.name] = _converted(frame[column.name], column, where)
-    labels = frame[["methods", "places", "choice", "status"]].drop_duplicates()
-    for number, methods, places, choice, status in labels.itertuples():
-        _check_labels(f"{where}, row {number + 1}", methods, places, choice, status)
+    labels = frame[["methods", "places", "choice", "status", "check"]].drop_duplicates()
+    for number, methods, places, choice, status, check in labels.itertuples():
+        row = f"{where}, row {number + 1}"
+        if check not in CHECKS:
+            raise VotesError(f"{row}: unknown check {check!r}.{nearest(check, CHECKS)}")
+        # What a check shows is not only the methods that meet.
+        _check_labels(row, methods, places if check in ("vote", "repeat") else methods, status)
+        _check_choice(row, choice, places)
     return frame
 
 
 def without_rejected(frame: pd.DataFrame) -> CountedVotes:
-    """Leave out the votes of rejected assignments, and count them.
+    """Leave out the votes of rejected assignments, and count them; put checks apart.
 
     Raises:
         VotesError: nothing is left.
     """
+    votes = frame["check"] == "vote"
+    checks = frame[~votes & (frame["status"] != "Rejected")].reset_index(drop=True)
+    frame = frame[votes]
     rejected = frame["status"] == "Rejected"
     kept = frame[~rejected].reset_index(drop=True)
     if kept.empty:
         raise VotesError(f"all {len(frame)} votes belong to rejected assignments: none counts.")
     return CountedVotes(
         frame=kept,
+        checks=checks,
         rejected_votes=int(rejected.sum()),
         rejected_assignments=int(frame.loc[rejected, "assignment"].nunique()),
     )
@@ -169,28 +219,6 @@ def _study_id(session: Session, name: str) -> int:
         hint = nearest(name, known) if known else " It holds no study: run `clearwinner launch`."
         raise VotesError(f"study {name!r} is not in this database.{hint}")
     return found
-
-
-def _row(
-    study: str, vote: Vote, assignment: Assignment, comparison: Comparison, key: bytes
-) -> dict[str, Any]:
-    return {
-        "study": study,
-        "comparison": comparison.public_id,
-        "prompt_id": comparison.prompt_id,
-        "prompt": comparison.prompt,
-        "category": comparison.category,
-        "seed": comparison.seed,
-        "question": vote.question,
-        "methods": JOIN.join(comparison.methods),
-        "places": JOIN.join(vote.places),
-        "choice": vote.choice,
-        "worker": pseudonym(key, assignment.worker_id),
-        "assignment": pseudonym(key, assignment.assignment_id),
-        "milliseconds": vote.milliseconds,
-        "status": assignment.status,
-        "submitted_at": assignment.submitted_at,
-    }
 
 
 def pseudonym(key: bytes, text: str) -> str:
@@ -212,13 +240,17 @@ def _converted(values: pd.Series[Any], column: Column, where: str) -> pd.Series[
     return converted
 
 
-def _check_labels(where: str, methods: str, places: str, choice: str, status: str) -> None:
+def _check_labels(where: str, methods: str, places: str, status: str) -> None:
     names = methods.split(JOIN)
     if len(names) not in (2, 3) or len(set(names)) != len(names) or NONE in names:
         raise VotesError(f"{where}: methods {methods!r}: two or three different names must meet.")
     if sorted(places.split(JOIN)) != sorted(names):
         raise VotesError(f"{where}: places {places!r} are not the methods {methods!r}.")
-    if choice not in (*names, NONE):
-        raise VotesError(f"{where}: unknown choice {choice!r}.{nearest(choice, [*names, NONE])}")
     if status not in STATUSES:
         raise VotesError(f"{where}: unknown status {status!r}.{nearest(status, STATUSES)}")
+
+
+def _check_choice(where: str, choice: str, places: str) -> None:
+    known = [*sorted(places.split(JOIN)), NONE]
+    if choice not in known:
+        raise VotesError(f"{where}: unknown choice {choice!r}.{nearest(choice, known)}")

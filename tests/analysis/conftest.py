@@ -17,7 +17,7 @@ from PIL import Image
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.orm import Session
 
-from analysis.votes import VOTE_COLUMNS, checked
+from analysis.votes import checked
 from generation.manifest import ManifestRow
 from generation.study import StudyFile, read_study_file
 from hit_server.records import Assignment, Comparison, Hit, Record, StudyRecord, Vote, now
@@ -62,7 +62,7 @@ def vote_frame(
         }
         for comparison, worker, choice in votes
     ]
-    return checked(pd.DataFrame(rows, columns=[column.name for column in VOTE_COLUMNS]))
+    return checked(pd.DataFrame(rows))
 
 
 @dataclass(frozen=True)

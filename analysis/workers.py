@@ -1,0 +1,212 @@
+"""What each worker's votes look like, and who is flagged by the study's rules."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import stats
+
+from analysis.claims import holm
+from analysis.dawid_skene import dawid_skene
+from analysis.intervals import Floats
+from analysis.position import chosen_place
+from analysis.settings import Flags
+from analysis.tally import Tally, tallies
+from analysis.votes import JOIN
+from hit_server.checks import passed
+
+
+@dataclass(frozen=True)
+class Worker:
+    """One worker's votes, all questions together."""
+
+    worker: str
+    """Keyed hash."""
+    votes: int
+    comparisons: int
+    median_ms: float | None
+    """Milliseconds from shown to answered; None where not measured."""
+    agreement: float | None
+    """Chance that another worker's vote on the same comparison and question is the same."""
+    accuracy: float | None
+    """Dawid and Skene's: how the worker's labels go with everybody's."""
+    ties: float
+    """Share of votes without a clear winner."""
+    left: float | None
+    """Share of the decided votes on two images that went to the left one."""
+    left_p: float | None
+    """Binomial test of an even share, Holm's correction over workers."""
+    longest_run: int
+    """Most decided votes in a row for the same place."""
+    checks: int
+    """Answers to check comparisons whose right answer is known."""
+    checks_failed: int
+    repeats: int
+    """Answers to a comparison that was shown again, sides swapped."""
+    repeats_alike: int
+    flags: tuple[str, ...]
+    """Why the worker is flagged; empty when not."""
+
+
+def workers(
+    frame: pd.DataFrame, checks: pd.DataFrame, flags: Flags, *, check_question: str
+) -> tuple[Worker, ...]:
+    """A row for each worker, those with most votes first.
+
+    Args:
+        frame: votes that count.
+        checks: answers to check comparisons and repeats.
+        flags: the study's rules.
+        check_question: key of the question that a distractor must lose.
+    """
+    parts = pd.concat([_parts(tally) for _, tally in tallies(frame)], ignore_index=True)
+    grouped = parts.groupby("worker", sort=False)
+    table = grouped[["others", "alike", "tie", "left", "sided", "right", "judged"]].sum()
+    table["votes"] = grouped.size()
+    ordered = frame.sort_values(["worker", "submitted_at"], kind="stable")
+    by = frame.groupby("worker", sort=False)
+    table["comparisons"] = by["comparison"].nunique()
+    table["median_ms"] = by["milliseconds"].median().astype("Float64")
+    table["run"] = _longest_runs(ordered)
+    known = _checked(checks, check_question)
+    alike = _repeated(checks, frame)
+    p_values = _left_p(table)
+    table = table.sort_values("votes", ascending=False, kind="stable")
+    return tuple(
+        _worker(str(name), row, known, alike, p_values, flags) for name, row in table.iterrows()
+    )
+
+
+def flagged(found: Sequence[Worker]) -> list[str]:
+    """Those who are flagged."""
+    return [each.worker for each in found if each.flags]
+
+
+def _parts(tally: Tally) -> pd.DataFrame:
+    """For each vote: how many others voted, how many alike, its place, and its accuracy."""
+    counts, of = tally.counts, tally.of
+    place, size = chosen_place(tally), tally.places.shape[1]
+    fitted = dawid_skene(of.comparisons, of.workers, tally.choices, count=len(tally.labels))
+    return pd.DataFrame(
+        {
+            "worker": np.asarray(tally.people)[of.workers],
+            "others": counts.sum(axis=1)[of.comparisons] - 1,
+            "alike": counts[of.comparisons, tally.choices] - 1,
+            "tie": (tally.choices == size).astype(int),
+            "left": ((place == 0) & (size == 2)).astype(int),
+            "sided": ((place < size) & (size == 2)).astype(int),
+            "right": fitted.accuracy[of.workers],
+            "judged": 1,
+        }
+    )
+
+
+def accuracy_of_votes(tally: Tally) -> Floats:
+    """Dawid and Skene's accuracy of each vote's worker, above chance, 0 to 1: as a weight."""
+    of, labels = tally.of, len(tally.labels)
+    fitted = dawid_skene(of.comparisons, of.workers, tally.choices, count=labels)
+    above = np.clip((fitted.accuracy - 1 / labels) / (1 - 1 / labels), 0.01, 1.0)
+    return np.asarray(above[of.workers])
+
+
+def _longest_runs(ordered: pd.DataFrame) -> pd.Series[int]:
+    """Longest run of decided votes for the same place, by worker; votes in order of time."""
+    decided = ordered[ordered["choice"] != "none"]
+    place = _place_of_choice(decided)
+    worker = pd.factorize(decided["worker"])[0]
+    if len(worker) == 0:
+        return pd.Series(0, index=ordered["worker"].unique())
+    starts = np.r_[True, (np.diff(worker) != 0) | (np.diff(place) != 0)]
+    lengths = np.bincount(np.cumsum(starts) - 1)
+    longest = pd.Series(lengths).groupby(decided["worker"].to_numpy()[starts]).max()
+    return longest.reindex(ordered["worker"].unique(), fill_value=0)
+
+
+def _place_of_choice(votes: pd.DataFrame) -> NDArray[np.intp]:
+    code, kinds = pd.factorize(votes["places"] + "\n" + votes["choice"])
+    known = [order.split(JOIN).index(choice) for order, choice in (k.split("\n") for k in kinds)]
+    return np.asarray(np.array(known, dtype=np.intp)[code] if known else code, dtype=np.intp)
+
+
+def _left_p(table: pd.DataFrame) -> dict[str, float]:
+    own = table[table["sided"] > 0]
+    raw = [
+        float(stats.binomtest(int(left), int(sided)).pvalue)
+        for left, sided in zip(own["left"], own["sided"], strict=True)
+    ]
+    return dict(zip(map(str, own.index), holm(raw), strict=True))
+
+
+def _checked(checks: pd.DataFrame, check_question: str) -> dict[str, tuple[int, int]]:
+    """Answers with a known right answer, and those that were wrong, by worker."""
+    found: dict[str, tuple[int, int]] = {}
+    known = checks[checks["check"].isin(["same", "distractor"])]
+    columns = known[["worker", "check", "question", "choice"]]
+    for worker, kind, question, choice in columns.itertuples(index=False):
+        right = passed(kind, question, choice, check_question=check_question)
+        if right is not None:
+            all_of, wrong = found.get(worker, (0, 0))
+            found[worker] = all_of + 1, wrong + (not right)
+    return found
+
+
+def _repeated(checks: pd.DataFrame, frame: pd.DataFrame) -> dict[str, tuple[int, int]]:
+    """Repeats, and those that were answered as before, by worker."""
+    again = checks[checks["check"] == "repeat"]
+    keys = ["worker", "comparison", "question"]
+    both = again.merge(frame[[*keys, "choice"]], on=keys, suffixes=("", "_before"))
+    both["alike"] = both["choice"] == both["choice_before"]
+    grouped = both.groupby("worker")["alike"].agg(["size", "sum"])
+    return {str(name): (int(row["size"]), int(row["sum"])) for name, row in grouped.iterrows()}
+
+
+def _worker(
+    name: str,
+    row: pd.Series[float],
+    known: dict[str, tuple[int, int]],
+    alike: dict[str, tuple[int, int]],
+    p_values: dict[str, float],
+    flags: Flags,
+) -> Worker:
+    checks, failed = known.get(name, (0, 0))
+    repeats, same = alike.get(name, (0, 0))
+    sided, left_p = int(row["sided"]), p_values.get(name)
+    votes, median = int(row["votes"]), row["median_ms"]
+    found = Worker(
+        worker=name,
+        votes=votes,
+        comparisons=int(row["comparisons"]),
+        median_ms=None if pd.isna(median) else float(median),
+        agreement=float(row["alike"] / row["others"]) if row["others"] else None,
+        accuracy=float(row["right"] / row["judged"]),
+        ties=float(row["tie"] / votes),
+        left=float(row["left"] / sided) if sided else None,
+        left_p=left_p,
+        longest_run=int(row["run"]),
+        checks=checks,
+        checks_failed=failed,
+        repeats=repeats,
+        repeats_alike=same,
+        flags=(),
+    )
+    return replace(found, flags=_flags(found, flags))
+
+
+def _flags(worker: Worker, rules: Flags) -> tuple[str, ...]:
+    """Rules that a worker breaks; agreement with others is never one of them."""
+    found = []
+    if worker.checks >= rules.least_checks and (
+        worker.checks_failed > rules.failed_checks * worker.checks
+    ):
+        found.append(f"failed {worker.checks_failed} of {worker.checks} checks")
+    if worker.left_p is not None and worker.left_p < rules.one_sided_p:
+        found.append(f"chose the left image in {100 * (worker.left or 0):.0f} % of decided votes")
+    if worker.median_ms is not None and worker.median_ms < 1000 * rules.median_seconds:
+        found.append(f"median of {worker.median_ms / 1000:.1f} s an answer")
+    if worker.longest_run >= rules.longest_run:
+        found.append(f"{worker.longest_run} decided votes in a row for the same place")
+    return tuple(found)
