@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from analysis.intervals import Floats, Share
 from analysis.resampling import percentile_interval, resampled_sums
-from analysis.tally import tallies
+from analysis.tally import Tallies, tallies
 
 Counts = NDArray[np.int64]
 
@@ -38,18 +38,18 @@ class Agreement:
 
 
 def agreements(
-    frame: pd.DataFrame, *, resamples: int, level: float, seed: int
+    votes: pd.DataFrame | Tallies, *, resamples: int, level: float, seed: int
 ) -> tuple[Agreement, ...]:
     """Agreement for every question and set of methods that met.
 
     Args:
-        frame: votes that count, as `votes.without_rejected` gives them.
+        votes: that count, as `votes.without_rejected` gives them, or their tallies.
         resamples: bootstrap resamples.
         level: confidence level of the intervals.
         seed: of the bootstrap.
     """
     found = []
-    for number, (group, tally) in enumerate(tallies(frame)):
+    for number, (group, tally) in enumerate(tallies(votes)):
         several = tally.counts.sum(axis=1) >= 2
         counts = tally.counts[several]
         clusters = tally.cluster_of_comparison[several]

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from PIL import Image
 
@@ -21,6 +22,10 @@ KINDS = {
 }
 LARGEST = 512
 """Pixels: larger images are made smaller, so that the page can be sent by mail."""
+
+
+MOST_GROUPS = 20
+"""Sets of methods that examples are shown of: a page has to stay readable."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,7 @@ class Example:
 def choose_examples(
     frame: pd.DataFrame, rows: Sequence[ManifestRow], folder: Path, *, each: int
 ) -> tuple[Example, ...]:
-    """Choose comparisons for every set of methods that met; none is shown twice.
+    """Choose comparisons for the first `MOST_GROUPS` sets of methods; none is shown twice.
 
     Args:
         frame: votes that count.
@@ -61,11 +66,10 @@ def choose_examples(
     """
     paths = {row.scene: folder / row.path for row in rows}
     examples: list[Example] = []
-    for methods in frame["methods"].unique():
+    for methods in frame["methods"].unique()[:MOST_GROUPS]:
         votes = frame[frame["methods"] == methods]
         names = tuple(methods.split(JOIN))
-        counts = pd.crosstab([votes["comparison"], votes["question"]], votes["choice"])
-        counts = counts.reindex(columns=[*names, NONE], fill_value=0)
+        counts = _counts(votes, (*names, NONE))
         for kind, comparison, question in _chosen(counts, each):
             of = votes[votes["comparison"] == comparison]
             tallies = counts[counts.index.get_level_values("comparison") == comparison]
@@ -73,6 +77,20 @@ def choose_examples(
                 _example(kind, question, of, names, tallies.droplevel("comparison"), paths)
             )
     return tuple(examples)
+
+
+def _counts(votes: pd.DataFrame, labels: tuple[str, ...]) -> pd.DataFrame:
+    """Votes for each label, by comparison and question, sorted."""
+    comparison, comparisons = pd.factorize(votes["comparison"], sort=True)
+    question, questions = pd.factorize(votes["question"], sort=True)
+    choice, known = pd.factorize(votes["choice"])
+    label = np.array([labels.index(each) for each in known])[choice]
+    cell = (comparison * len(questions) + question) * len(labels) + label
+    size = len(comparisons) * len(questions)
+    counts = np.bincount(cell, minlength=size * len(labels)).reshape(size, len(labels))
+    index = pd.MultiIndex.from_product([comparisons, questions], names=["comparison", "question"])
+    asked = counts.sum(axis=1) > 0
+    return pd.DataFrame(counts[asked], index=index[asked], columns=list(labels))
 
 
 def _chosen(counts: pd.DataFrame, each: int) -> list[tuple[str, str, str]]:

@@ -126,7 +126,7 @@ def _bar(axes: Axes, top: float, parts: Sequence[tuple[Share, str]]) -> None:
 def _score(axes: Axes, rate: PreferenceRate, y: float) -> None:
     score = rate.score.value
     axes.plot([0.5, 0.5], [y - 0.09, y + 0.1], color=INK, linewidth=0.8, linestyle=(0, (2, 2)))
-    high = score
+    low = high = score
     if rate.score.interval:
         low, high = rate.score.interval.low, rate.score.interval.high
         axes.plot([low, high], [y, y], color=INK, linewidth=1.6, solid_capstyle="butt")
@@ -134,9 +134,11 @@ def _score(axes: Axes, rate: PreferenceRate, y: float) -> None:
     text = f"{100 * score:.1f} [{limits(rate.score.interval)}]"
     if high < 0.72:
         axes.text(high + 0.015, y, text, va="center", fontsize=8)
-    else:
-        low = rate.score.interval.low if rate.score.interval else score
+    elif low > 0.28:
         axes.text(low - 0.015, y, text, va="center", ha="right", fontsize=8)
+    else:
+        # No room on either side of a wide interval.
+        axes.text(0.5, y + 0.15, text, va="center", ha="center", fontsize=8)
 
 
 def _dress(axes: Axes, bottom: float, level: float) -> None:

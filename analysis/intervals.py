@@ -177,6 +177,25 @@ def share_interval(
     return Share(share, wilson(share, effective, quantile, "two-way clustered, Wilson"))
 
 
+def clustered_share(values: Floats, clusters: Codes, *, level: float) -> Share:
+    """A mean of values between 0 and 1, one a comparison, with Wilson's interval by cluster.
+
+    Args:
+        values: one for each comparison, each counting alike.
+        clusters: the code of each comparison's cluster.
+        level: confidence level.
+    """
+    mean = float(values.mean())
+    sums = np.bincount(clusters, weights=values - mean)
+    number = len(np.unique(clusters))
+    if number < 2:
+        return Share(mean, None)
+    variance = float(number / (number - 1) * np.sum((sums / len(values)) ** 2))
+    votes = mean * (1 - mean) / variance if variance > 0 else float(number)
+    quantile = float(stats.norm.ppf(0.5 + level / 2))
+    return Share(mean, wilson(mean, votes, quantile, "Wilson, by cluster"))
+
+
 def wilson(share: float, votes: float, quantile: float, method: str) -> Interval:
     """Wilson's score interval (Wilson 1927).
 

@@ -9,11 +9,14 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from analysis import tables
-from analysis.agreement import Agreement
+from analysis import grids, tables
 from analysis.examples import KINDS, Example
+from analysis.findings import Findings
+from analysis.grid import Grid
 from analysis.planted import Check, Truth
-from analysis.rates import Rate
+from analysis.scores import Scores
+from analysis.settings import ReportTable
+from analysis.vote_file import RejectedRow
 from generation.manifest import ManifestRow
 
 TEMPLATES = Path(__file__).resolve().parent.parent / "templates" / "report"
@@ -39,9 +42,8 @@ class PageContent:
     digest: str
     written_at: str
     headlines: Sequence[str]
-    rates: Sequence[Rate]
-    level: float
-    resamples: int
+    found: Findings
+    table: ReportTable
     examples: Sequence[Example]
     questions: dict[str, str]
     """Title of each question."""
@@ -49,7 +51,11 @@ class PageContent:
     truth: Truth | None
     checks: Sequence[Check]
     notes: Sequence[str]
-    agreement: Sequence[Agreement]
+    scores: Scores | None
+    refused: Sequence[RejectedRow]
+    """Rows of a file of votes that hold none."""
+    methods_text: str
+    """A paragraph for a paper."""
 
 
 def render(content: PageContent, figure: str) -> str:
@@ -64,21 +70,38 @@ def render(content: PageContent, figure: str) -> str:
     environment.filters["percent"] = tables.percent
     environment.filters["limits"] = tables.limits
     environment.filters["p_text"] = tables.p_text
-    environment.filters["alpha_text"] = tables.alpha_text
-    environment.filters["with_limits"] = tables.with_limits
-    environment.filters["coefficient"] = tables.coefficient
     environment.filters["majority_text"] = tables.majority_text
-    environment.filters["times_text"] = tables.times_text
     return environment.get_template("index.html").render(
         page=content,
         figure=figure,
-        pairs=tables.pairs(content.rates),
-        triples=[(rate, tables.labelled(rate)) for rate in tables.triples(content.rates)],
+        pairs=tables.pairs(content.found.rates),
+        triples=[(rate, tables.labelled(rate)) for rate in tables.triples(content.found.rates)],
+        grids=page_grids(content),
         groups=list(dict.fromkeys(example.methods for example in content.examples)),
         kinds=KINDS,
         methods=method_facts(content.rows),
         made=made_with(content.rows),
     )
+
+
+def page_grids(content: PageContent) -> dict[str, Grid]:
+    """The page's tables by name; those without rows are left out."""
+    found, titles = content.found, content.questions
+    every = {
+        "tests": grids.tests_grid(found, titles, margin=content.table.margin),
+        "implied": grids.implied_grid(tables.triples(found.rates), titles),
+        "ranking": grids.ranking_grid(found.rankings, titles),
+        "parts": grids.parts_grid(found, titles),
+        "agreement": grids.agreement_grid(found.agreement, titles),
+        "sensitivity": grids.sensitivity_grid(found.sensitivity, titles),
+        "position": grids.position_grid(found.position, titles),
+        "scores": grids.scores_grid(content.scores.rates if content.scores else ()),
+        "predictions": grids.predictions_grid(
+            content.scores.predictions if content.scores else (), titles
+        ),
+        "workers": grids.workers_grid(found.workers),
+    }
+    return {name: grid for name, grid in every.items() if grid.body}
 
 
 def method_facts(rows: Sequence[ManifestRow]) -> list[MethodFacts]:

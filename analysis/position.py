@@ -12,7 +12,7 @@ from scipy import stats
 
 from analysis.intervals import Clusters, Floats, Share, difference_interval, share_interval
 from analysis.rates import WORTH
-from analysis.tally import Tally, tallies
+from analysis.tally import Tallies, Tally, tallies
 
 
 @dataclass(frozen=True)
@@ -34,15 +34,15 @@ class PositionBias:
     """Binomial test that methods were placed by chance (two images; 1 for three)."""
 
 
-def position_bias(frame: pd.DataFrame, *, level: float) -> tuple[PositionBias, ...]:
+def position_bias(votes: pd.DataFrame | Tallies, *, level: float) -> tuple[PositionBias, ...]:
     """Position bias of every question and set of methods.
 
     Args:
-        frame: votes that count.
+        votes: that count, or their tallies.
         level: confidence level.
     """
     return tuple(
-        _bias(group.question, group.methods, tally, level) for group, tally in tallies(frame)
+        _bias(group.question, group.methods, tally, level) for group, tally in tallies(votes)
     )
 
 

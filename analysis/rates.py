@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from analysis.claims import (
     benjamini_hochberg,
@@ -23,14 +22,14 @@ from analysis.intervals import (
     Floats,
     Interval,
     Share,
+    clustered_share,
     difference_interval,
     naive_interval,
     share_interval,
     two_way_interval,
-    wilson,
 )
 from analysis.resampling import percentile_interval, pigeonhole_interval
-from analysis.tally import Basis, Group, Tally, tallies
+from analysis.tally import Basis, Group, Tallies, Tally, tallies
 from analysis.votes import VotesError
 
 WORTH = np.array([1.0, 0.0, 0.5])
@@ -163,7 +162,7 @@ class Options:
 
 
 def preference_rates(
-    frame: pd.DataFrame,
+    votes: pd.DataFrame | Tallies,
     *,
     resamples: int,
     level: float,
@@ -174,7 +173,7 @@ def preference_rates(
     """Rates for every question and set of methods that met, in order of appearance.
 
     Args:
-        frame: votes that count, as `votes.without_rejected` gives them.
+        votes: that count, as `votes.without_rejected` gives them, or their tallies.
         resamples: bootstrap resamples.
         level: confidence level of the intervals.
         seed: of the resampling.
@@ -184,11 +183,11 @@ def preference_rates(
     Raises:
         VotesError: there are no votes.
     """
-    if frame.empty:
+    if len(votes) == 0:
         raise VotesError("there are no votes to count.")
     options = Options(resamples, level, seed, margin)
     rates: list[Rate] = []
-    for group, tally in tallies(frame, part):
+    for group, tally in tallies(votes, part):
         rate = _pair if len(group.methods) == 2 else _three_way
         rates.append(rate(group, tally, options))
     return _adjusted(rates)
@@ -293,17 +292,11 @@ def _times(decided: Share | None) -> Share | None:
 def _majority(tally: Tally, level: float) -> Majority:
     lead = tally.counts[:, 0] - tally.counts[:, 1]
     won = (lead > 0).astype(np.float64)
-    share, clusters = float(won.mean()), tally.cluster_of_comparison
-    sums = np.bincount(clusters, weights=won - share) / len(won)
-    variance = float(len(sums) / max(1, len(sums) - 1) * np.sum(sums**2))
-    votes = share * (1 - share) / variance if variance > 0 else float(tally.basis.units)
-    quantile = float(stats.norm.ppf(0.5 + level / 2))
-    interval = wilson(share, votes, quantile, "Wilson, by cluster") if len(sums) > 1 else None
     return Majority(
         int((lead > 0).sum()),
         int((lead == 0).sum()),
         int((lead < 0).sum()),
-        Share(share, interval),
+        clustered_share(won, tally.cluster_of_comparison, level=level),
     )
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 if __package__ in (None, ""):
     # Run as a script, the first place Python looks is this folder: make it the repository.
@@ -16,32 +18,33 @@ import pandas as pd
 from rich.console import Console
 from rich.panel import Panel
 from sqlalchemy import Engine
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
-from analysis import figures, tables
-from analysis.agreement import Agreement, agreements
+from analysis import figures, grid, grids, tables
 from analysis.batch_results import read_batch_results
 from analysis.examples import choose_examples
+from analysis.findings import Findings, find
 from analysis.page import PageContent, render
 from analysis.planted import Check, Truth, checks, read_truth
-from analysis.rates import PreferenceRate, Rate, preference_rates
+from analysis.rates import PreferenceRate
+from analysis.scores import Scores, analyse_scores, read_scores
 from analysis.settings import ReportTable
+from analysis.source import study_database
+from analysis.vote_file import RejectedRow, read_vote_file
 from analysis.votes import (
     CountedVotes,
-    VotesError,
     count_unread,
     read_votes,
     without_rejected,
 )
-from analysis.wording import headline
-from generation.manifest import read_manifest
+from analysis.wording import headlines, methods_text
+from analysis.workers import flagged, workers_frame
+from generation.manifest import ManifestRow, read_manifest
 from generation.study import StudyFile, UserError, read_study_file
-from hit_server.database import open_database
 from hit_server.hits import Hits
-from hit_server.settings import Settings
 
 EXIT_USER = 2
+SHOWN = 40
+"""So many rates have a bar in the figure and a headline; tables and files have all of them."""
 UNEVEN = 0.005
 """Difference between two ways of counting from which both are reported."""
 
@@ -52,13 +55,7 @@ class Report:
 
     folder: Path
     paths: tuple[Path, ...]
-    headlines: tuple[str, ...]
-    rates: tuple[Rate, ...]
-    level: float
-    notes: tuple[str, ...]
-    truth: Truth | None
-    checks: tuple[Check, ...]
-    agreement: tuple[Agreement, ...]
+    content: PageContent
 
     @property
     def page(self) -> Path:
@@ -77,61 +74,62 @@ def make_report(study_file: StudyFile, *, engine: Engine | None = None) -> Repor
         UserError: no database, no votes, or a vote that cannot be counted.
     """
     study, table = study_file.study, study_file.table("report", ReportTable)
-    titles = {q.key: q.title for q in study_file.table("hits", Hits).questions}
-    frame, unread = _all_votes(study_file, table, engine)
+    hits = study_file.table("hits", Hits)
+    frame, unread, refused = _all_votes(study_file, table, engine)
     counted = without_rejected(frame)
-    rates = preference_rates(
-        counted.frame, resamples=table.resamples, level=table.level, seed=study.seed
-    )
-    agreement = agreements(
-        counted.frame, resamples=table.resamples, level=table.level, seed=study.seed
-    )
+    found = find(counted, table, seed=study.seed, check_question=hits.check_question)
     truth = read_truth(study.place)
-    voters = "simulated workers" if truth else "workers"
-    headlines = tuple(
-        headline(rate, title=titles.get(rate.question, rate.question), level=table.level,
-                 voters=voters)
-        for rate in rates
-    )  # fmt: skip
+    titles = {name: name for name in counted.frame["question"].unique()}
+    titles |= {question.key: question.title for question in hits.questions}
     rows = read_manifest(study.place)
-    notes = _notes(counted, unread, rates)
+    kept = counted.frame[~counted.frame["worker"].isin(found.excluded)].reset_index(drop=True)
     content = PageContent(
         title=study.title,
         name=study.name,
         digest=study_file.digest,
         written_at=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
-        headlines=headlines,
-        rates=rates,
-        level=table.level,
-        resamples=table.resamples,
-        examples=choose_examples(counted.frame, rows, study.place, each=table.examples),
-        questions={rate.question: titles.get(rate.question, rate.question) for rate in rates},
+        headlines=headlines(
+            found.rates[:SHOWN], titles=titles, level=table.level, simulated=bool(truth)
+        ),
+        found=found,
+        table=table,
+        examples=choose_examples(kept, rows, study.place, each=table.examples),
+        questions=titles,
         rows=rows,
         truth=truth,
-        checks=checks(truth, rates) if truth else (),
-        notes=notes,
-        agreement=agreement,
+        checks=checks(truth, found.rates) if truth else (),
+        notes=_notes(counted, unread, refused, found),
+        scores=_scores(study_file, table, rows, kept),
+        refused=refused,
+        methods_text=methods_text(found, table),
     )
     folder = study.place / "report"
-    paths = _write(content, folder)
-    shown = tuple(content.checks)
-    return Report(folder, paths, headlines, rates, table.level, notes, truth, shown, agreement)
+    return Report(folder, _write(content, folder), content)
 
 
 def print_report(report: Report, console: Console | None = None) -> None:
     """Print a report's numbers to the terminal, and where its files lie."""
-    console = console or Console()
-    if report.truth:
-        console.print(Panel(_banner(report.truth), style="bold", border_style="yellow"))
-    for sentence in report.headlines:
+    console, content = console or Console(), report.content
+    found, titles, level = content.found, content.questions, content.table.level
+    if content.truth:
+        console.print(Panel(_banner(content.truth), style="bold", border_style="yellow"))
+    for sentence in content.headlines:
         console.print(f"• {sentence}", markup=False, highlight=False)
-    for table in tables.terminal_tables(report.rates, level=report.level):
+    for table in tables.terminal_tables(found.rates, level=level):
         console.print(table)
-    console.print(tables.agreement_table(report.agreement))
-    console.print(METHOD.format(level=tables.percent(report.level)), markup=False, highlight=False)
-    for note in report.notes:
+    for each in (
+        grids.ranking_grid(found.rankings, titles),
+        grids.agreement_grid(found.agreement, titles),
+        grids.sensitivity_grid(found.sensitivity, titles),
+        grids.scores_grid(content.scores.rates if content.scores else ()),
+        grids.predictions_grid(content.scores.predictions if content.scores else (), titles),
+    ):
+        if each.body:
+            console.print(grid.terminal(each))
+    console.print(METHOD.format(level=tables.percent(level)), markup=False, highlight=False)
+    for note in content.notes:
         console.print(f"Note: {note}", markup=False, highlight=False)
-    for check in report.checks:
+    for check in content.checks:
         console.print(_check_line(check), markup=False, highlight=False)
     console.print(f"The page: {report.page}", markup=False, highlight=False, soft_wrap=True)
 
@@ -163,34 +161,36 @@ METHOD = (
 )
 
 
+def _scores(
+    study_file: StudyFile, table: ReportTable, rows: Sequence[ManifestRow], votes: pd.DataFrame
+) -> Scores | None:
+    if table.scores is None:
+        return None
+    scores = read_scores(table.scores, rows, base=study_file.path.parent)
+    return analyse_scores(
+        scores, votes, level=table.level, resamples=table.resamples, seed=study_file.study.seed
+    )
+
+
 def _all_votes(
     study_file: StudyFile, table: ReportTable, engine: Engine | None
-) -> tuple[pd.DataFrame, int]:
-    """Every vote, and how many assignments held none: from our records, or from a file."""
-    study = study_file.study
+) -> tuple[pd.DataFrame, int, tuple[RejectedRow, ...]]:
+    """Every vote, how many assignments held none, and a file's rows that hold none."""
+    study, base = study_file.study, study_file.path.parent
     if table.batch_results is not None:
-        base = study_file.path.parent
-        return read_batch_results(table.batch_results, study.name, base=base), 0
-    engine = engine if engine is not None else _study_database(study.place)
-    return read_votes(engine, study.name), count_unread(engine, study.name)
+        return read_batch_results(table.batch_results, study.name, base=base), 0, ()
+    if table.votes is not None:
+        found = read_vote_file(table.votes, study.name, base=base)
+        return found.frame, 0, found.rejected
+    engine = engine if engine is not None else study_database(study.place)
+    frame = read_votes(engine, study.name, prompt_set=study_file.prompt_set)
+    return frame, count_unread(engine, study.name), ()
 
 
-def _study_database(place: Path) -> Engine:
-    url = Settings().database_url or f"sqlite:///{place / 'study.sqlite3'}"
-    try:
-        parsed = make_url(url)
-    except ArgumentError:
-        return open_database(url)  # says what is wrong with it
-    if parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").is_file():
-        raise VotesError(
-            f"no database at {parsed.database}: the study has no votes yet. Run `clearwinner "
-            "launch` and `clearwinner collect`, or set CLEARWINNER_DATABASE_URL."
-        )
-    return open_database(url)
-
-
-def _notes(counted: CountedVotes, unread: int, rates: tuple[Rate, ...]) -> tuple[str, ...]:
-    notes = []
+def _notes(
+    counted: CountedVotes, unread: int, refused: Sequence[RejectedRow], found: Findings
+) -> tuple[str, ...]:
+    notes, rates = [], found.rates
     if counted.rejected_votes:
         notes.append(
             f"{counted.rejected_votes} votes of {counted.rejected_assignments} rejected "
@@ -198,6 +198,22 @@ def _notes(counted: CountedVotes, unread: int, rates: tuple[Rate, ...]) -> tuple
         )
     if unread:
         notes.append(f"{unread} submitted assignments held no vote that could be read.")
+    if refused:
+        notes.append(
+            f"{len(refused):,} rows of the file hold no vote; rejected_rows.csv lists them. The "
+            f"first: row {refused[0].row}, {refused[0].reason}."
+        )
+    out = flagged(found.workers)
+    if found.excluded:
+        notes.append(
+            f"{found.excluded_votes:,} votes of {len(found.excluded)} flagged workers were left "
+            "out, as report.exclude_flagged = true asks."
+        )
+    elif out:
+        notes.append(
+            f"{len(out)} of {len(found.workers)} workers are flagged; their votes count. "
+            "report.exclude_flagged = true would leave them out."
+        )
     for rate in rates:
         uneven = isinstance(rate, PreferenceRate) and abs(rate.vote_score - rate.score.value)
         if isinstance(rate, PreferenceRate) and uneven > UNEVEN:
@@ -206,6 +222,12 @@ def _notes(counted: CountedVotes, unread: int, rates: tuple[Rate, ...]) -> tuple
                 f"numbers of votes. With every vote counting alike the score is "
                 f"{100 * rate.vote_score:.1f} %."
             )
+    if len(rates) > SHOWN:
+        notes.append(
+            f"The figure and the headlines are of the first {SHOWN} of {len(rates)} rates; the "
+            "tables have all of them."
+        )
+    notes += [f"{each.question}: no ranking. {each.reason}" for each in found.unranked]
     if len(rates) > 1:
         notes.append(
             f"The intervals are not adjusted for there being {len(rates)} of them; the p values "
@@ -216,28 +238,38 @@ def _notes(counted: CountedVotes, unread: int, rates: tuple[Rate, ...]) -> tuple
 
 def _write(content: PageContent, folder: Path) -> tuple[Path, ...]:
     folder.mkdir(parents=True, exist_ok=True)
-    figure = figures.rates_figure(content.rates, level=content.level, titles=content.questions)
-    csv, latex, page, numbers = (
-        folder / name for name in ("rates.csv", "rates.tex", "index.html", "report.json")
-    )
-    tables.rates_frame(content.rates).to_csv(csv, index=False)
-    latex.write_text(tables.latex(content.rates), encoding="utf-8")
-    page.write_text(render(content, figures.svg(figure)), encoding="utf-8")
-    kept = {
+    found, level = content.found, content.table.level
+    figure = figures.rates_figure(found.rates[:SHOWN], level=level, titles=content.questions)
+    texts = {
+        "index.html": render(content, figures.svg(figure)),
+        "rates.csv": tables.rates_frame((*found.rates, *found.parts)).to_csv(index=False),
+        "workers.csv": workers_frame(found.workers).to_csv(index=False),
+        "rejected_rows.csv": pd.DataFrame(
+            [asdict(row) for row in content.refused], columns=["row", "reason"]
+        ).to_csv(index=False),
+        "rates.tex": tables.latex(found.rates),
+        "ranking.tex": grid.latex(grids.ranking_grid(found.rankings, content.questions)),
+        "report.json": json.dumps(_kept(content), indent=1, allow_nan=False) + "\n",
+    }
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return (*(folder / name for name in texts), *figures.save(figure, folder))
+
+
+def _kept(content: PageContent) -> dict[str, Any]:
+    """Every number of the report, for `report.json`."""
+    return {
         "study": content.name,
         "study_file_sha256": content.digest,
         "written_at": content.written_at,
         "simulated": content.truth is not None,
-        "level": content.level,
-        "resamples": content.resamples,
+        "settings": content.table.model_dump(mode="json"),
         "headlines": content.headlines,
-        "rates": [asdict(rate) for rate in content.rates],
-        "agreement": [asdict(each) for each in content.agreement],
+        **asdict(content.found),
+        "scores": asdict(content.scores) if content.scores else None,
         "planted": [asdict(check) for check in content.checks],
         "notes": content.notes,
     }
-    numbers.write_text(json.dumps(kept, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    return (page, csv, latex, numbers, *figures.save(figure, folder))
 
 
 def _banner(truth: Truth) -> str:

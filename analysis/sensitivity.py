@@ -8,10 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analysis.intervals import Share
+from analysis.intervals import Floats, Share
 from analysis.rates import score_of
-from analysis.tally import tallies
-from analysis.workers import accuracy_of_votes
+from analysis.tally import Tallies, Tally, tallies
 
 
 @dataclass(frozen=True)
@@ -29,24 +28,25 @@ class Sensitivity:
 
 
 def sensitivity(
-    frame: pd.DataFrame, flagged: Sequence[str], *, level: float
+    frame: pd.DataFrame, groups: Tallies, flagged: Sequence[str], *, level: float
 ) -> tuple[Sensitivity, ...]:
     """Scores of every question and pair of methods, three ways.
 
     Args:
         frame: votes of all workers, flagged ones included.
+        groups: their tallies.
         flagged: workers' hashes.
         level: confidence level.
     """
     kept = frame[~frame["worker"].isin(list(flagged))]
-    without = dict(tallies(kept)) if len(kept) else {}
+    without = dict(tallies(kept) if flagged else groups) if len(kept) else {}
     found = []
-    for group, tally in tallies(frame):
+    for group, tally in groups:
         if len(group.methods) != 2:
             continue
         every = score_of(tally, level)
         other = score_of(without[group], level) if group in without else None
-        weighted = score_of(tally, level, np.asarray(accuracy_of_votes(tally)))
+        weighted = score_of(tally, level, _accuracy_above_chance(tally))
         found.append(
             Sensitivity(
                 group.question,
@@ -57,3 +57,10 @@ def sensitivity(
             )
         )
     return tuple(found)
+
+
+def _accuracy_above_chance(tally: Tally) -> Floats:
+    """Of each vote's worker, 0 to 1: as a weight. Never 0, which would leave nothing."""
+    labels = len(tally.labels)
+    above = np.clip((tally.skill.accuracy - 1 / labels) / (1 - 1 / labels), 0.01, 1.0)
+    return np.asarray(above[tally.of.workers])

@@ -6,7 +6,14 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from generation.study import Table
+from generation.study import Table, nearest
+
+COLUMN_NAMES = (
+    "prompt_set", "comparison", "prompt_id", "prompt", "category", "seed", "question", "methods",
+    "places", "choice", "worker", "assignment", "milliseconds", "check", "status", "accepted_at",
+    "submitted_at",
+)  # fmt: skip
+"""Of the vote frame (`analysis.votes.VOTE_COLUMNS`), less the study."""
 
 
 class BatchResults(Table):
@@ -33,6 +40,43 @@ class BatchResults(Table):
             if meaning not in ("1", "2", "3", "none"):
                 raise ValueError(f'{answer} = {meaning!r} must be "1", "2", "3" or "none".')
         return choices
+
+
+class VoteFile(Table):
+    """`[report.votes]`: votes from a CSV or Parquet file, one row a vote."""
+
+    file: str
+    """Relative to the study file."""
+    columns: dict[str, str] = Field(default={})
+    """The file's columns by the vote frame's, such as `worker = "annotator"`."""
+    places: list[str] = Field(default=[], max_length=3)
+    """Columns that name the method at each place, from the left; without, a column `places`."""
+    question: str | None = None
+    """Key of the only question, where no column names it."""
+    choices: dict[str, str] = Field(default={})
+    """What labels mean: a method, the number of a place, or "none" for no clear winner."""
+
+    @field_validator("columns")
+    @classmethod
+    def _known(cls, columns: dict[str, str]) -> dict[str, str]:
+        for name in columns:
+            if name not in COLUMN_NAMES:
+                raise ValueError(f"{name!r} is no column of votes.{nearest(name, COLUMN_NAMES)}")
+        return columns
+
+
+class ScoresFile(Table):
+    """`[report.scores]`: automatic scores of images, one row an image, CSV or Parquet.
+
+    Images are named by `prompt_id`, `seed` and `method`, or by `sha256`.
+    """
+
+    file: str
+    """Relative to the study file."""
+    metrics: list[str] = Field(default=[])
+    """Columns that hold scores; every other column when not given."""
+    lower_is_better: list[str] = Field(default=[])
+    """Those of them where less is better."""
 
 
 class Flags(Table):
@@ -71,3 +115,7 @@ class ReportTable(Table):
     """Leave flagged workers out of every number; the sensitivity lines show both either way."""
     batch_results: BatchResults | None = None
     """Votes from a batch-results CSV in place of this software's own records."""
+    votes: VoteFile | None = None
+    """Votes from any other file."""
+    scores: ScoresFile | None = None
+    """Automatic scores to set beside the votes."""

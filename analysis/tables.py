@@ -10,7 +10,9 @@ import pandas as pd
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from analysis import grid
 from analysis.agreement import Agreement
+from analysis.grid import Grid
 from analysis.intervals import Interval, Share
 from analysis.rates import Majority, PreferenceRate, Rate, ThreeWayRate
 from analysis.tally import Basis
@@ -40,30 +42,12 @@ def rates_frame(rates: Sequence[Rate]) -> pd.DataFrame:
 
 
 def latex(rates: Sequence[Rate]) -> str:
-    """The rates as a LaTeX table for `booktabs`, every name escaped."""
-    head = ["Question", "Methods", "Win %", "No winner %", "Loss %", "Score % [interval]"]
-    body = [
-        [
-            rate.question,
-            f"{rate.method_a} vs {rate.method_b}",
-            *(f"{100 * share.value:.1f}" for share in (rate.win, rate.tie, rate.loss)),
-            f"{100 * rate.score.value:.1f} [{limits(rate.score.interval)}]",
-        ]
-        for rate in pairs(rates)
-    ]
-    text = _latex_table(head, body) if body else ""
-    head = ["Question", "Label", "Votes", "Share % [interval]"]
+    """The rates as LaTeX tables for `booktabs`, every name escaped."""
+    text = grid.latex(_latex_pairs(pairs(rates))) if pairs(rates) else ""
     for three in triples(rates):
-        body = [
-            [
-                three.question,
-                label,
-                str(count),
-                f"{100 * share.value:.1f} [{limits(share.interval)}]",
-            ]
-            for label, count, share in labelled(three)
-        ]
-        text += _latex_table(head, body)
+        body = tuple((three.question, *cells) for cells in _three_way_cells(three))
+        head = ("Question", "Label", "Votes", "Share % [interval]")
+        text += grid.latex(Grid("Three images side by side", head, body))
     return text
 
 
@@ -90,13 +74,13 @@ def terminal_tables(rates: Sequence[Rate], *, level: float) -> list[Table]:
             table.add_row(*_pair_cells(rate))
         tables.append(table)
     if triples(rates):
-        table = Table(title="Three images side by side", title_justify="left")
-        for name in ("question", "label", "votes", "share"):
-            table.add_column(name)
-        for three in triples(rates):
-            for label, count, share in labelled(three):
-                table.add_row(three.question, label, str(count), with_limits(share))
-        tables.append(table)
+        rows = tuple(
+            (three.question, *cells)
+            for three in triples(rates)
+            for cells in _three_way_cells(three)
+        )
+        head = ("question", "label", "votes", "share")
+        tables.append(grid.terminal(Grid("Three images side by side", head, rows)))
     return tables
 
 
@@ -123,23 +107,6 @@ def p_text(p: float | None) -> str:
     return "<0.001" if p < 0.001 else f"{p:.2g}" if p < 0.1 else f"{p:.2f}"
 
 
-def agreement_table(found: Sequence[Agreement]) -> Table:
-    """Agreement as a table for the terminal."""
-    table = Table(title="Agreement of workers", title_justify="left", box=SIMPLE_HEAD, padding=0)
-    for name in ("question", "methods", "alpha", "kappa", "alike, %", "comparisons"):
-        table.add_column(name, justify="left" if name in ("question", "methods") else "right")
-    for each in found:
-        table.add_row(
-            each.question,
-            " | ".join(each.methods),
-            alpha_text(each),
-            coefficient(each.kappa) if each.kappa else "—",
-            with_limits(each.raw) if each.raw else "—",
-            str(each.comparisons),
-        )
-    return table
-
-
 def alpha_text(each: Agreement) -> str:
     """Alpha with its interval, or why there is none."""
     return coefficient(each.alpha) if each.alpha else each.reason
@@ -148,7 +115,7 @@ def alpha_text(each: Agreement) -> str:
 def coefficient(share: Share) -> str:
     """A coefficient of agreement and its limits."""
     interval = share.interval
-    shown = f" [{interval.low:.3f}–{interval.high:.3f}]" if interval else ""
+    shown = f" [{interval.low:.3f} to {interval.high:.3f}]" if interval else ""
     return f"{share.value:.3f}{shown}"
 
 
@@ -168,6 +135,26 @@ def times_text(share: Share | None) -> str:
 def with_limits(share: Share) -> str:
     """A share in per cent, and its limits."""
     return f"{100 * share.value:.1f} [{limits(share.interval)}]"
+
+
+def _latex_pairs(rates: Sequence[PreferenceRate]) -> Grid:
+    return Grid(
+        "Preference rates",
+        ("Question", "Methods", "Win %", "No winner %", "Loss %", "Score % [interval]"),
+        tuple(
+            (
+                rate.question,
+                f"{rate.method_a} vs {rate.method_b}",
+                *(f"{100 * share.value:.1f}" for share in (rate.win, rate.tie, rate.loss)),
+                with_limits(rate.score),
+            )
+            for rate in rates
+        ),
+    )
+
+
+def _three_way_cells(rate: ThreeWayRate) -> list[tuple[str, ...]]:
+    return [(label, str(count), with_limits(share)) for label, count, share in labelled(rate)]
 
 
 def _pair_cells(rate: PreferenceRate) -> list[str]:
@@ -244,43 +231,3 @@ def _interval(name: str, interval: Interval | None) -> Row:
         f"{name}_low": interval.low if interval else None,
         f"{name}_high": interval.high if interval else None,
     }
-
-
-def _latex_table(head: list[str], body: list[list[str]]) -> str:
-    def escaped(text: str) -> str:
-        return "".join(LATEX.get(character, character) for character in text)
-
-    lines = [
-        " & ".join(map(escaped, head)) + r" \\",
-        r"\midrule",
-        *(" & ".join(map(escaped, row)) + r" \\" for row in body),
-    ]
-    columns = "ll" + "r" * (len(head) - 2)
-    return (
-        "\n".join(
-            [
-                rf"\begin{{tabular}}{{{columns}}}",
-                r"\toprule",
-                *lines,
-                r"\bottomrule",
-                r"\end{tabular}",
-            ]
-        )
-        + "\n"
-    )
-
-
-LATEX = {
-    "\\": r"\textbackslash{}",
-    "&": r"\&",
-    "%": r"\%",
-    "$": r"\$",
-    "#": r"\#",
-    "_": r"\_",
-    "{": r"\{",
-    "}": r"\}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "–": "--",
-    "—": "---",
-}

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from analysis.dawid_skene import DawidSkene, dawid_skene
 from analysis.intervals import Clusters, Floats
 from analysis.resampling import resampled_shares
 from analysis.votes import JOIN, NONE, VotesError
@@ -70,6 +72,12 @@ class Tally:
         """Share of each label in each comparison, `(comparisons, labels)`."""
         return np.asarray(self.counts / self.counts.sum(axis=1, keepdims=True), dtype=np.float64)
 
+    @cached_property
+    def skill(self) -> DawidSkene:
+        """Dawid and Skene's model of these votes, fitted once."""
+        of = self.of
+        return dawid_skene(of.comparisons, of.workers, self.choices, count=len(self.labels))
+
     def resampled(self, resamples: int, rng: np.random.Generator) -> Floats:
         """Mean shares of the labels in resamples of clusters, `(resamples, labels)`."""
         first, units = self.cluster_of_comparison, self.basis.units
@@ -79,18 +87,25 @@ class Tally:
         return resampled_shares(sums, counts, resamples=resamples, rng=rng)
 
 
-def tallies(frame: pd.DataFrame, part: str = "") -> Iterator[tuple[Group, Tally]]:
+Tallies = Sequence[tuple[Group, Tally]]
+"""Of every question and set of methods: made once, they serve every estimator."""
+
+
+def tallies(votes: pd.DataFrame | Tallies, part: str = "") -> Iterator[tuple[Group, Tally]]:
     """Votes of every question and set of methods that met, in order of appearance.
 
     Args:
-        frame: votes that count, as `votes.without_rejected` gives them.
+        votes: that count, as `votes.without_rejected` gives them; or their tallies, made before.
         part: a column, "category" or "prompt_set", whose values are counted apart.
     """
+    if not isinstance(votes, pd.DataFrame):
+        yield from votes
+        return
     keys = ["question", "methods", *([part] if part else [])]
-    groups: dict[Any, Any] = frame.groupby(keys, sort=False).indices
+    groups: dict[Any, Any] = votes.groupby(keys, sort=False).indices
     for (question, methods, *value), rows in groups.items():
         group = Group(str(question), tuple(str(methods).split(JOIN)), part, *map(str, value))
-        yield group, tally(frame, np.sort(np.asarray(rows, dtype=np.intp)), group.methods)
+        yield group, tally(votes, np.sort(np.asarray(rows, dtype=np.intp)), group.methods)
 
 
 def tally(frame: pd.DataFrame, rows: NDArray[np.intp], methods: tuple[str, ...]) -> Tally:

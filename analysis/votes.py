@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -130,8 +131,7 @@ def read_votes(
     for name in ("methods", "places"):
         frame[name] = frame[name].map(JOIN.join)
     for name in ("worker", "assignment"):
-        known = {each: pseudonym(key, each) for each in frame[name].unique()}
-        frame[name] = frame[name].map(known)
+        frame[name] = mapped(frame[name], lambda each: pseudonym(key, each))
     return checked(frame)
 
 
@@ -149,17 +149,27 @@ def count_unread(source: Session | Engine, study_name: str) -> int:
     return source.execute(query).scalar_one()
 
 
-def read_votes_csv(path: Path) -> pd.DataFrame:
-    """Read a vote frame from a CSV file with the columns of `VOTE_COLUMNS`, checked.
+def read_vote_table(path: Path) -> pd.DataFrame:
+    """Read a vote frame from a CSV or Parquet file with the columns of `VOTE_COLUMNS`, checked.
 
     Raises:
         VotesError: the file cannot be read, a column is missing, or a label is unknown.
     """
+    return checked(read_table(path), where=str(path))
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Read a Parquet file, or a CSV file as text.
+
+    Raises:
+        VotesError: it cannot be read.
+    """
     try:
-        frame = pd.read_csv(path, dtype="string", keep_default_na=False)
+        if path.suffix == ".parquet":
+            return pd.read_parquet(path)
+        return pd.read_csv(path, dtype="string", keep_default_na=False, encoding="utf-8-sig")
     except (OSError, ValueError) as error:
-        raise VotesError(f"{path}: cannot be read as a table of votes: {error}.") from None
-    return checked(frame, where=str(path))
+        raise VotesError(f"{path}: cannot be read as a table: {error}.") from None
 
 
 def checked(frame: pd.DataFrame, *, where: str = "votes") -> pd.DataFrame:
@@ -210,6 +220,13 @@ def without_rejected(frame: pd.DataFrame) -> CountedVotes:
         rejected_votes=int(rejected.sum()),
         rejected_assignments=int(frame.loc[rejected, "assignment"].nunique()),
     )
+
+
+def mapped(values: pd.Series[str], meaning: Callable[[str], str]) -> pd.Series[str]:
+    """Each value's meaning, asked for once a value: for columns that repeat a few."""
+    codes, known = pd.factorize(values)
+    meanings = pd.array([meaning(str(each)) for each in known], dtype="string")
+    return pd.Series(meanings.take(codes), index=values.index)
 
 
 def _study_id(session: Session, name: str) -> int:

@@ -2,8 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
+from analysis.findings import Findings
 from analysis.rates import Rate, ThreeWayRate
-from analysis.tables import limits, percent
+from analysis.settings import ReportTable
+from analysis.tables import limits, pairs, percent
+
+
+def headlines(
+    rates: Sequence[Rate], *, titles: Mapping[str, str], level: float, simulated: bool
+) -> tuple[str, ...]:
+    """A headline for each rate."""
+    voters = "simulated workers" if simulated else "workers"
+    return tuple(
+        headline(rate, title=titles[rate.question], level=level, voters=voters) for rate in rates
+    )
+
+
+def methods_text(found: Findings, table: ReportTable) -> str:
+    """A paragraph for a paper's section on methods, ready to adapt."""
+    votes = sum(rate.basis.votes for rate in found.rates)
+    comparisons = sum({rate.methods: rate.basis.comparisons for rate in found.rates}.values())
+    unit = found.rates[0].basis.unit
+    counted = len(found.workers) - len(found.excluded)
+    model = {"davidson": "Davidson's", "rao-kupper": "Rao and Kupper's"}[table.ties]
+    return " ".join(
+        [
+            f"{counted} workers gave {votes:,} votes on {comparisons:,} comparisons, with no clear "
+            "winner as a choice.",
+            f"{len(found.excluded)} workers whose votes met the exclusion rules fixed in the study "
+            f"file were left out ({found.excluded_votes:,} votes)." if found.excluded
+            else "No worker was excluded.",
+            "The score of a method is its share of votes plus half the share of no clear winner, "
+            "averaged over comparisons.",
+            f"Its {percent(table.level)} interval is a t interval with a variance clustered two "
+            f"ways, by {unit} and by worker, and min(G, W) − 1 degrees of freedom, where G and W "
+            "are the numbers of clusters; shares have Wilson intervals with the effective number "
+            "of votes that this variance implies.",
+            "P values are two-sided, of the same t statistic, adjusted by Holm's method for the "
+            f"{len(pairs(found.rates))} scores of the study.",
+            f"Methods were ranked by {model} extension of the Bradley–Terry model to ties, with an "
+            "effect of the place and standard errors clustered the same way.",
+            "Agreement is Krippendorff's nominal alpha with the methods as labels; its interval "
+            f"resamples {unit}s ({table.resamples:,} times).",
+        ]
+    )  # fmt: skip
 
 
 def headline(rate: Rate, *, title: str, level: float, voters: str) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,11 +12,9 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from analysis.claims import holm
-from analysis.dawid_skene import dawid_skene
-from analysis.intervals import Floats
 from analysis.position import chosen_place
 from analysis.settings import Flags
-from analysis.tally import Tally, tallies
+from analysis.tally import Tallies, Tally
 from analysis.votes import JOIN
 from hit_server.checks import passed
 
@@ -53,25 +52,30 @@ class Worker:
 
 
 def workers(
-    frame: pd.DataFrame, checks: pd.DataFrame, flags: Flags, *, check_question: str
+    frame: pd.DataFrame,
+    groups: Tallies,
+    checks: pd.DataFrame,
+    flags: Flags,
+    *,
+    check_question: str,
 ) -> tuple[Worker, ...]:
     """A row for each worker, those with most votes first.
 
     Args:
         frame: votes that count.
+        groups: their tallies.
         checks: answers to check comparisons and repeats.
         flags: the study's rules.
         check_question: key of the question that a distractor must lose.
     """
-    parts = pd.concat([_parts(tally) for _, tally in tallies(frame)], ignore_index=True)
-    grouped = parts.groupby("worker", sort=False)
-    table = grouped[["others", "alike", "tie", "left", "sided", "right", "judged"]].sum()
-    table["votes"] = grouped.size()
-    ordered = frame.sort_values(["worker", "submitted_at"], kind="stable")
-    by = frame.groupby("worker", sort=False)
-    table["comparisons"] = by["comparison"].nunique()
-    table["median_ms"] = by["milliseconds"].median().astype("Float64")
-    table["run"] = _longest_runs(ordered)
+    codes, names = pd.factorize(frame["worker"])
+    # Summed in each tally: a million votes need no frame of their own.
+    table = pd.concat([_sums(tally) for _, tally in groups]).groupby(level=0, sort=False).sum()
+    judged = pd.DataFrame({"worker": codes, "comparison": pd.factorize(frame["comparison"])[0]})
+    table["comparisons"] = _by_name(judged.drop_duplicates().groupby("worker").size(), names)
+    medians = frame["milliseconds"].astype("Float64").groupby(codes).median()
+    table["median_ms"] = _by_name(medians, names)
+    table["run"] = _by_name(_longest_runs(frame, codes), names)
     known = _checked(checks, check_question)
     alike = _repeated(checks, frame)
     p_values = _left_p(table)
@@ -86,44 +90,50 @@ def flagged(found: Sequence[Worker]) -> list[str]:
     return [each.worker for each in found if each.flags]
 
 
-def _parts(tally: Tally) -> pd.DataFrame:
-    """For each vote: how many others voted, how many alike, its place, and its accuracy."""
+def workers_frame(found: Sequence[Worker]) -> pd.DataFrame:
+    """A row a worker, for `workers.csv`; their flags joined."""
+    rows = [asdict(each) | {"flags": "; ".join(each.flags)} for each in found]
+    return pd.DataFrame(rows)
+
+
+def _sums(tally: Tally) -> pd.DataFrame:
+    """By worker: votes, how many others voted, how many alike, places, and the accuracy."""
     counts, of = tally.counts, tally.of
     place, size = chosen_place(tally), tally.places.shape[1]
-    fitted = dawid_skene(of.comparisons, of.workers, tally.choices, count=len(tally.labels))
+    of_vote = {
+        "votes": np.ones(len(place)),
+        "others": counts.sum(axis=1)[of.comparisons] - 1,
+        "alike": counts[of.comparisons, tally.choices] - 1,
+        "tie": tally.choices == size,
+        "left": (place == 0) & (size == 2),
+        "sided": (place < size) & (size == 2),
+        "right": tally.skill.accuracy[of.workers],
+    }
     return pd.DataFrame(
-        {
-            "worker": np.asarray(tally.people)[of.workers],
-            "others": counts.sum(axis=1)[of.comparisons] - 1,
-            "alike": counts[of.comparisons, tally.choices] - 1,
-            "tie": (tally.choices == size).astype(int),
-            "left": ((place == 0) & (size == 2)).astype(int),
-            "sided": ((place < size) & (size == 2)).astype(int),
-            "right": fitted.accuracy[of.workers],
-            "judged": 1,
-        }
+        {name: np.bincount(of.workers, weights=values) for name, values in of_vote.items()},
+        index=tally.people,
     )
 
 
-def accuracy_of_votes(tally: Tally) -> Floats:
-    """Dawid and Skene's accuracy of each vote's worker, above chance, 0 to 1: as a weight."""
-    of, labels = tally.of, len(tally.labels)
-    fitted = dawid_skene(of.comparisons, of.workers, tally.choices, count=labels)
-    above = np.clip((fitted.accuracy - 1 / labels) / (1 - 1 / labels), 0.01, 1.0)
-    return np.asarray(above[of.workers])
+def _by_name(values: pd.Series[Any], names: pd.Index[Any]) -> pd.Series[Any]:
+    """A value a worker, by name in place of the code."""
+    return pd.Series(values.array, index=names[values.index])
 
 
-def _longest_runs(ordered: pd.DataFrame) -> pd.Series[int]:
-    """Longest run of decided votes for the same place, by worker; votes in order of time."""
-    decided = ordered[ordered["choice"] != "none"]
-    place = _place_of_choice(decided)
-    worker = pd.factorize(decided["worker"])[0]
-    if len(worker) == 0:
-        return pd.Series(0, index=ordered["worker"].unique())
+def _longest_runs(frame: pd.DataFrame, codes: NDArray[np.intp]) -> pd.Series[int]:
+    """Longest run of decided votes for the same place, by worker's code, in order of time."""
+    decided = np.flatnonzero((frame["choice"] != "none").to_numpy())
+    # Votes without a time come last, in the order of the frame.
+    times = frame["submitted_at"].to_numpy(dtype="datetime64[us]", na_value=np.datetime64("NaT"))
+    decided = decided[np.lexsort((times[decided], codes[decided]))]
+    longest = pd.Series(0, index=range(int(codes.max()) + 1))
+    if len(decided) == 0:
+        return longest
+    place, worker = _place_of_choice(frame[["places", "choice"]].iloc[decided]), codes[decided]
     starts = np.r_[True, (np.diff(worker) != 0) | (np.diff(place) != 0)]
     lengths = np.bincount(np.cumsum(starts) - 1)
-    longest = pd.Series(lengths).groupby(decided["worker"].to_numpy()[starts]).max()
-    return longest.reindex(ordered["worker"].unique(), fill_value=0)
+    longest.update(pd.Series(lengths).groupby(worker[starts]).max())
+    return longest
 
 
 def _place_of_choice(votes: pd.DataFrame) -> NDArray[np.intp]:
@@ -158,6 +168,7 @@ def _repeated(checks: pd.DataFrame, frame: pd.DataFrame) -> dict[str, tuple[int,
     """Repeats, and those that were answered as before, by worker."""
     again = checks[checks["check"] == "repeat"]
     keys = ["worker", "comparison", "question"]
+    frame = frame[frame["comparison"].isin(again["comparison"])]
     both = again.merge(frame[[*keys, "choice"]], on=keys, suffixes=("", "_before"))
     both["alike"] = both["choice"] == both["choice_before"]
     grouped = both.groupby("worker")["alike"].agg(["size", "sum"])
@@ -182,7 +193,7 @@ def _worker(
         comparisons=int(row["comparisons"]),
         median_ms=None if pd.isna(median) else float(median),
         agreement=float(row["alike"] / row["others"]) if row["others"] else None,
-        accuracy=float(row["right"] / row["judged"]),
+        accuracy=float(row["right"] / votes),
         ties=float(row["tie"] / votes),
         left=float(row["left"] / sided) if sided else None,
         left_p=left_p,

@@ -13,9 +13,10 @@ from typing import Any
 
 import click
 
+from clearwinner import analysing
+from clearwinner.analysing import STUDY
 from generation.study import UserError
 
-STUDY = click.argument("study", type=click.Path(path_type=Path))
 EXIT_USER = 2
 EXIT_INTERRUPTED = 130
 
@@ -377,15 +378,6 @@ def message(
 
 @main.command()
 @STUDY
-def report(study: Path) -> None:
-    """Turn the votes into tables, figures and one HTML page."""
-    from analysis.report import run
-
-    run(study)
-
-
-@main.command()
-@STUDY
 @click.option("--workers", default=24, show_default=True, help="Simulated workers.")
 def rehearse(study: Path, workers: int) -> None:
     """Run a whole study here, with simulated workers in place of people."""
@@ -394,6 +386,9 @@ def rehearse(study: Path, workers: int) -> None:
 
     rehearse_study(read_study_file(study), n_workers=workers)
 
+
+for command in (analysing.report, analysing.export, analysing.power):
+    main.add_command(command)
 
 if __name__ == "__main__":
     sys.exit(main())

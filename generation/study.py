@@ -84,6 +84,12 @@ class StudyFile:
         """The checked table `[study]`."""
         return self.table("study", Study)
 
+    @property
+    def prompt_set(self) -> str:
+        """The `kind` of the study's prompts, empty when not given; unchecked."""
+        prompts = self.tables.get("generation", {}).get("prompts", {})
+        return str(prompts.get("kind", "")) if isinstance(prompts, dict) else ""
+
     def _explain(self, name: str, model: type[BaseModel], detail: ErrorDetails) -> str:
         path, known = _walk(model, detail["loc"])
         key = ".".join([name, *path])

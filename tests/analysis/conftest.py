@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 from analysis.votes import checked
 from generation.manifest import ManifestRow
 from generation.study import StudyFile, read_study_file
+from hit_server.database import open_database
 from hit_server.records import Assignment, Comparison, Hit, Record, StudyRecord, Vote, now
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "statistics"
@@ -70,6 +71,15 @@ class SmallStudy:
     file: StudyFile
     place: Path
     engine: Engine
+
+    def settle(self) -> None:
+        """Put the votes into the database where the study's commands look for them."""
+        own = open_database(f"sqlite:///{self.place / 'study.sqlite3'}")
+        with self.engine.connect() as reader, own.begin() as writer:
+            for table in Record.metadata.sorted_tables:
+                rows = [dict(row._mapping) for row in reader.execute(table.select())]
+                if rows:
+                    writer.execute(table.insert(), rows)
 
 
 def _image(folder: Path, seed: int) -> tuple[str, str]:

@@ -74,10 +74,10 @@ def test_a_past_study_gets_a_report(tmp_path: Path) -> None:
     rows[10] |= {"AssignmentStatus": "Rejected"}
     write(tmp_path, rows)
     report = make_report(read_study_file(tmp_path / "past.toml"))
-    assert any("2 votes of 1 rejected" in note for note in report.notes)
-    rates = {rate.question: rate for rate in report.rates}
+    assert any("2 votes of 1 rejected" in note for note in report.content.notes)
+    rates = {rate.question: rate for rate in report.content.found.rates}
     assert set(rates) == {"correctness", "appeal"}
-    text = " ".join(report.headlines)
+    text = " ".join(report.content.headlines)
     assert "100" in text
     assert report.page.exists()
 

@@ -20,7 +20,6 @@ from rich.console import Console
 from analysis.report import make_report, print_report
 from analysis.votes import VotesError
 from generation.study import StudyError, UserError, read_study_file
-from hit_server.database import open_database
 
 ROOT = Path(__file__).resolve().parents[2]
 Make = Callable[..., Any]
@@ -37,8 +36,10 @@ def test_every_file_is_written_and_says_the_same(make_study: Make) -> None:
     report = make_report(study.file, engine=study.engine)
     names = {path.name for path in report.paths}
     assert names == {"index.html", "rates.csv", "rates.tex", "report.json", "figure.svg",
+                     "workers.csv", "ranking.tex",
+                     "rejected_rows.csv",
                      "figure.pdf", "figure.png"}  # fmt: skip
-    assert all(path.stat().st_size > 100 for path in report.paths)
+    assert all(p.stat().st_size > 100 for p in report.paths if p.name != "rejected_rows.csv")
     rows = pd.read_csv(study.place / "report" / "rates.csv")
     assert len(rows) == 4
     assert not rows.filter(regex="share$|score$").isna().any().any()
@@ -72,8 +73,8 @@ def test_simulated_votes_are_called_simulated_everywhere(make_study: Make) -> No
     assert "No person voted" in first.text_content()
     assert "1 careful, 1 careless" in first.text_content()
     assert "SIMULATED" in printed(report)
-    assert all("simulated workers" in line for line in report.headlines)
-    assert [check.planted for check in report.checks] == pytest.approx([0.52] * 4)
+    assert all("simulated workers" in line for line in report.content.headlines)
+    assert [check.planted for check in report.content.checks] == pytest.approx([0.52] * 4)
     assert json.loads((report.folder / "report.json").read_text())["simulated"] is True
     assert "planted truth" in tree.text_content().lower()
 
@@ -88,7 +89,7 @@ def test_a_broken_truth_is_refused_not_taken_for_people(make_study: Make) -> Non
 def test_three_images_side_by_side(make_study: Make) -> None:
     study = make_study(groups=[["cfg", "dnp", "answer"]])
     report = make_report(study.file, engine=study.engine)
-    for rate in report.rates:
+    for rate in report.content.found.rates:
         assert sum(share.value for share in rate.shares) == pytest.approx(1)
     assert "three images side by side" in report.page.read_text()
     assert "Three images" in printed(report)
@@ -114,7 +115,8 @@ def test_the_same_votes_give_the_same_numbers(make_study: Make) -> None:
     study = make_study()
     first = make_report(study.file, engine=study.engine)
     second = make_report(study.file, engine=study.engine)
-    assert first.rates == second.rates
+    assert first.content.found.rates == second.content.found.rates
+    assert first.content.found.rankings == second.content.found.rankings
 
 
 def test_all_rejected_is_an_error(make_study: Make) -> None:
@@ -143,10 +145,7 @@ def script(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
 @pytest.mark.slow
 def test_the_script_reports_from_the_studys_own_database(make_study: Make, tmp_path: Path) -> None:
     study = make_study(truth=True)
-    open_database(f"sqlite:///{study.place / 'study.sqlite3'}").dispose()
-    study.engine.dispose()
-    own = open_database(f"sqlite:///{study.place / 'study.sqlite3'}")
-    _copy(study.engine, own)
+    study.settle()
     done = script(str(study.file.path), folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "SIMULATED VOTES. No person voted" in done.stdout
@@ -167,18 +166,49 @@ def test_the_script_says_what_is_missing(make_study: Make, tmp_path: Path) -> No
     assert not (study.place / "study.sqlite3").exists(), "reporting must not make a database"
 
 
-def _copy(source: Any, target: Any) -> None:
-    from hit_server.records import Record
-
-    with source.connect() as reader, target.begin() as writer:
-        for table in Record.metadata.sorted_tables:
-            rows = [dict(row._mapping) for row in reader.execute(table.select())]
-            if rows:
-                writer.execute(table.insert(), rows)
-
-
 def test_a_report_can_be_written_over(make_study: Make) -> None:
     study = make_study()
     make_report(study.file, engine=study.engine)
     shutil.rmtree(study.place / "images")
     assert "not found" in make_report(study.file, engine=study.engine).page.read_text()
+
+
+def test_the_page_says_whether_the_votes_can_be_trusted(make_study: Make) -> None:
+    study = make_study(groups=[["cfg", "dnp"], ["cfg", "answer"]])
+    report = make_report(study.file, engine=study.engine)
+    tree = html.fromstring(report.page.read_text())
+    regions = tree.xpath("//*[@role='region']/@aria-label")
+    for name in (
+        "Ranking",
+        "Agreement of workers",
+        "Position bias",
+        "Workers",
+        "The score under other choices",
+        "Checks of the intervals, and tests",
+    ):
+        assert name in regions  # fmt: skip
+    ranking = tree.xpath("//*[@aria-label='Ranking']//tbody/tr")
+    assert len(ranking) == 2 * 3
+    people = pd.read_csv(study.place / "report" / "workers.csv")
+    assert sorted(people["votes"]) == [32] + [36] * 9, "one worker's 4 votes were rejected"
+    kept = json.loads((study.place / "report" / "report.json").read_text())
+    worths = [each["worth"] for each in kept["rankings"][0]["strengths"]]
+    assert sum(worths) == pytest.approx(1)
+    assert "Davidson" in report.content.methods_text
+
+
+def test_excluded_workers_are_left_out_and_counted(make_study: Make) -> None:
+    study = make_study()
+    text = study.file.path.read_text()
+    study.file.path.write_text(
+        text + "exclude_flagged = true\n[report.flags]\nmedian_seconds = 5\n"
+    )
+    with pytest.raises(VotesError, match="all 10 workers are flagged"):
+        make_report(read_study_file(study.file.path), engine=study.engine)
+    study.file.path.write_text(text + "exclude_flagged = true\n[report.flags]\nlongest_run = 6\n")
+    report = make_report(read_study_file(study.file.path), engine=study.engine)
+    found = report.content.found
+    assert found.excluded
+    assert sum(rate.basis.votes for rate in found.rates) == 356 - found.excluded_votes
+    assert "flagged workers were left out" in printed(report)
+    assert "exclusion rules" in report.content.methods_text

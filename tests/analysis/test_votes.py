@@ -15,8 +15,8 @@ from analysis.votes import (
     VotesError,
     checked,
     count_unread,
+    read_vote_table,
     read_votes,
-    read_votes_csv,
     without_rejected,
 )
 from hit_server.records import Assignment, Vote
@@ -45,7 +45,7 @@ def test_hashes_hold_under_one_key_only(make_study: Make) -> None:
 def test_csv_gives_the_same_frame_back(make_study: Make, tmp_path: Path) -> None:
     frame = read_votes(make_study(prompts=2, workers=2).engine, "small")
     frame.to_csv(tmp_path / "votes.csv", index=False)
-    pd.testing.assert_frame_equal(read_votes_csv(tmp_path / "votes.csv"), frame)
+    pd.testing.assert_frame_equal(read_vote_table(tmp_path / "votes.csv"), frame)
 
 
 def test_rejected_assignments_are_left_out_and_counted(make_study: Make) -> None:
@@ -102,7 +102,7 @@ def test_missing_and_empty_studies(make_study: Make, tmp_path: Path) -> None:
     with pytest.raises(VotesError, match="no votes yet"):
         read_votes(study.engine, "small")
     with pytest.raises(VotesError, match="cannot be read"):
-        read_votes_csv(tmp_path / "absent.csv")
+        read_vote_table(tmp_path / "absent.csv")
 
 
 def test_unread_answers_are_counted(make_study: Make) -> None:
