@@ -131,8 +131,11 @@ def submitted(task: FrameLocator) -> None:
 
 
 def ready(task: FrameLocator | Page) -> None:
-    """The images of the comparison in view are shown."""
-    task.locator(".pair:not([hidden]) .stage.ready").wait_for()
+    """The images of the comparison in view are shown, and the clock of its answers runs."""
+    stage = task.locator(".pair:not([hidden]) .stage.ready")
+    stage.wait_for()
+    # The page starts the clock in a frame that it asked for before this one.
+    stage.evaluate("() => new Promise(drawn => requestAnimationFrame(drawn))")
 
 
 def picture(page: Page, name: str, *, full: bool = True) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 from sqlalchemy import select
 
 from hit_server.hosting import host_images
@@ -25,7 +25,6 @@ def open_page(browser: Browser, place: Place, **options: Any) -> Page:
     page = browser.new_context(**{"viewport": DESKTOP, **options}).new_page()
     page.goto(place.accepted_url())
     ready(page)
-    page.wait_for_timeout(50)
     return page
 
 
@@ -57,7 +56,6 @@ def test_several_comparisons_one_after_the_other_by_keyboard(
         page = signed_in(browser, place, viewport=DESKTOP)
         task = accepted(page)
         ready(task)
-        page.wait_for_timeout(100)
         assert task.locator(".pair:visible").count() == 1
         assert task.get_by_text("Comparison 1 of 3").is_visible()
         picture(page, "several-first")
@@ -76,10 +74,8 @@ def test_several_comparisons_one_after_the_other_by_keyboard(
         assert task.get_by_text("Comparison 1 of 3").is_visible()
         page.keyboard.press("Enter")
         ready(task)
-        page.wait_for_timeout(100)
         for keys in (("2", "2", "Enter"), ("0", "1", "Enter")):
             ready(task)
-            page.wait_for_timeout(100)
             for key in keys:
                 page.keyboard.press(key)
         submitted(task)
@@ -129,7 +125,6 @@ def test_images_are_shown_together_when_the_last_is_there(browser: Browser, plac
     held[0].continue_()
     ready(page)
     assert page.locator(".stage img").evaluate_all(visible) == ["visible", "visible"]
-    page.wait_for_timeout(100)
     page.keyboard.press("1")
     # The clock began when they were shown, not when the page was loaded.
     time = page.locator("input[name='1.correctness.milliseconds']").input_value()
@@ -260,17 +255,23 @@ def test_the_images_large_at_the_same_point(browser: Browser, place: Place) -> N
 def test_by_touch_on_a_phone(browser: Browser, tmp_path: Path) -> None:
     with opened(tmp_path, images=3) as place:
         size = {"width": 390, "height": 844}
-        page = signed_in(browser, place, viewport=size, has_touch=True, device_scale_factor=2)
+        # One pixel a point: with two, Chromium now and then halves the coordinates of touches
+        # that follow a screenshot.
+        page = signed_in(browser, place, viewport=size, has_touch=True)
         task = accepted(page)
         ready(task)
-        page.wait_for_timeout(100)
         task.locator(".stage img").first.tap()
         dialog = task.get_by_role("dialog")
         dialog.wait_for()
         picture(page, "phone-zoom", full=False)
+        image = dialog.locator("img").first
+        before = image.get_attribute("style")
         dialog.get_by_role("button", name="Larger").tap()
+        expect(image).not_to_have_attribute("style", before or "")
         dialog.get_by_role("button", name="Image 3").tap()
+        dialog.get_by_text("Visual Appeal").wait_for()
         dialog.get_by_role("button", name="Close").tap()
+        dialog.wait_for(state="hidden")
         task.locator("label", has_text="No clear winner").last.tap()
         task.get_by_role("button", name="Submit").click()
         submitted(task)
@@ -315,7 +316,6 @@ def test_axe_finds_nothing_in_any_state(browser: Browser, place: Place, state: s
     else:
         page.goto(place.accepted_url())
         ready(page)
-        page.wait_for_timeout(100)
     if state == "answered":
         page.keyboard.press("1")
         page.keyboard.press("0")
@@ -356,11 +356,9 @@ def test_a_page_without_a_server_of_its_own(browser: Browser, tmp_path: Path) ->
         assert task.get_by_role("radio").first.is_disabled()
         page.get_by_role("button", name="Accept").click()
         ready(task)
-        page.wait_for_timeout(100)
         shown = task.locator(".stage img").evaluate_all("a => a.map(e => e.src)")
         for keys in (("1", "2", "Enter"), ("2", "0", "Enter")):
             ready(task)
-            page.wait_for_timeout(200)
             for key in keys:
                 page.keyboard.press(key)
         submitted(task)

@@ -19,7 +19,6 @@ def test_the_whole_way_by_keyboard(browser: Browser, place: Place) -> None:
     task.locator(".prompt q").wait_for()
     assert task.locator(".prompt q").inner_text() == PROMPT
     ready(task)
-    page.wait_for_timeout(200)
     picture(page, "task-in-frame")
     page.keyboard.press("1")
     page.keyboard.press("0")
