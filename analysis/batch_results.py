@@ -17,6 +17,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.settings import BatchResults
+from analysis.vote_file import ROW, FileVotes, RejectedRow, without_second_answers
 from analysis.votes import JOIN, NONE, VotesError, checked, pseudonym
 from generation.study import nearest
 
@@ -25,11 +26,12 @@ ZONES = {"UTC": 0, "GMT": 0, "PST": -8, "PDT": -7}
 """Hours; the site wrote Pacific time."""
 
 
-def read_batch_results(table: BatchResults, study: str, *, base: Path) -> pd.DataFrame:
-    """The vote frame of a batch-results CSV, checked; rejected assignments included.
+def read_batch_results(table: BatchResults, study: str, *, base: Path) -> FileVotes:
+    """The votes of a batch-results CSV, checked; those of rejected assignments included.
 
-    Rows without an assignment, such as blank ones, are left out. An answer that has no meaning is
-    an error, never a tie; an assignment without an answer to a question has no vote there.
+    Rows without an assignment or without an answer, and a worker's later answers on the same
+    comparison, are listed with their reason. An answer that has no meaning is an error, never a
+    tie.
 
     Args:
         table: what the columns mean.
@@ -40,15 +42,28 @@ def read_batch_results(table: BatchResults, study: str, *, base: Path) -> pd.Dat
         VotesError: naming file, line, column and value.
     """
     path = base / table.file
-    rows = _rows(path, table)
     key = secrets.token_bytes(32)
     votes: list[dict[str, Any]] = []
-    for line, row in rows:
-        votes += _votes(f"{path}, line {line}", row, table, study, key)
+    rejected: list[RejectedRow] = []
+    for line, row in _rows(path, table):
+        if not (row["AssignmentId"] or "").strip():
+            rejected.append(RejectedRow(line, "no assignment"))
+            continue
+        found = _votes(f"{path}, line {line}", row, table, study, key)
+        answered = {vote["question"] for vote in found}
+        rejected += [
+            RejectedRow(line, f"no answer to {question}")
+            for question in table.questions
+            if question not in answered
+        ]
+        votes += [vote | {ROW: line} for vote in found]
     if not votes:
         raise VotesError(f"{path} holds no votes.")
-    frame = pd.DataFrame(votes)
-    return checked(frame, where=str(path))
+    frame, again = without_second_answers(pd.DataFrame(votes))
+    return FileVotes(
+        checked(frame, where=str(path)),
+        tuple(sorted((*rejected, *again), key=lambda each: each.row)),
+    )
 
 
 def read_time(text: str) -> datetime | None:
@@ -68,7 +83,7 @@ def read_time(text: str) -> datetime | None:
 
 
 def _rows(path: Path, table: BatchResults) -> list[tuple[int, dict[str, str]]]:
-    """Lines with an assignment, by their number."""
+    """Lines of the file, by their number."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
@@ -78,16 +93,15 @@ def _rows(path: Path, table: BatchResults) -> list[tuple[int, dict[str, str]]]:
             for name in wanted:
                 if name not in names:
                     raise VotesError(f"{path}: no column {name!r}.{nearest(name, names)}")
-            found = [
-                (reader.line_num, row) for row in reader if (row["AssignmentId"] or "").strip()
-            ]
+            found = [(reader.line_num, row) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise VotesError(f"{path} cannot be read: {error}") from None
     seen: set[str] = set()
     for line, row in found:
-        if row["AssignmentId"] in seen:
-            raise VotesError(f"{path}, line {line}: assignment {row['AssignmentId']} comes twice.")
-        seen.add(row["AssignmentId"])
+        name = row["AssignmentId"]
+        if name and name in seen:
+            raise VotesError(f"{path}, line {line}: assignment {name} comes twice.")
+        seen.add(name)
     return found
 
 

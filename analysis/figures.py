@@ -14,6 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from analysis.intervals import Share
+from analysis.ranking import Ranking, Strength
 from analysis.rates import PreferenceRate, Rate, ThreeWayRate
 from analysis.tables import limits
 
@@ -33,6 +34,8 @@ STYLE: Any = {
 }
 WIDTH, ROW, TITLE = 4.4, 0.78, 0.34
 """Inches: of the figure, of one rate, and of a question's title."""
+LINE = 0.24
+"""Inches of one method in the ranking."""
 
 
 def rates_figure(rates: Sequence[Rate], *, level: float, titles: Mapping[str, str]) -> Figure:
@@ -63,6 +66,34 @@ def rates_figure(rates: Sequence[Rate], *, level: float, titles: Mapping[str, st
     return figure
 
 
+def ranking_figure(rankings: Sequence[Ranking], titles: Mapping[str, str]) -> Figure:
+    """Log-worths of all methods with their intervals, question by question, the strongest first.
+
+    Args:
+        rankings: at least one.
+        titles: of the questions.
+    """
+    rows = sum(len(ranking.strengths) for ranking in rankings)
+    height = TITLE * len(rankings) + LINE * rows + 0.6
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, height))
+        FigureCanvasAgg(figure)
+        axes = figure.add_axes((0.42, 0.5 / height, 0.55, 1 - 0.52 / height))
+        bottom = 0.0
+        for ranking in rankings:
+            _left_of(axes, bottom + 0.2, titles[ranking.question], fontsize=11, fontweight="bold")
+            bottom += TITLE
+            for each in ranking.strengths:
+                _strength(axes, each, bottom + LINE / 2)
+                bottom += LINE
+        axes.set_ylim(bottom, 0)
+        axes.set_yticks([])
+        axes.axvline(0, color=INK, linewidth=0.8, linestyle=(0, (2, 2)))
+        axes.spines[["left", "right", "top"]].set_visible(False)
+        axes.set_xlabel("log-worth; 0 is the mean method", fontsize=8, color=INK, loc="left")
+    return figure
+
+
 def svg(figure: Figure) -> str:
     """The figure as SVG that stands inside HTML: text in the page's colour, no fixed size."""
     buffer = io.StringIO()
@@ -74,9 +105,9 @@ def svg(figure: Figure) -> str:
     return re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
 
 
-def save(figure: Figure, folder: Path) -> list[Path]:
-    """Write `figure.svg`, `figure.pdf` and `figure.png` into a folder."""
-    paths = [folder / f"figure.{kind}" for kind in ("svg", "pdf", "png")]
+def save(figure: Figure, folder: Path, name: str = "figure") -> list[Path]:
+    """Write a figure as SVG, PDF and PNG into a folder."""
+    paths = [folder / f"{name}.{kind}" for kind in ("svg", "pdf", "png")]
     with mpl.rc_context(STYLE):
         for path in paths:
             when = {"PDF": "CreationDate", "SVG": "Date"}.get(path.suffix[1:].upper())
@@ -105,6 +136,20 @@ def _draw_three(axes: Axes, rate: ThreeWayRate, top: float) -> None:
 def _names(axes: Axes, top: float, names: Sequence[tuple[float, str, str]]) -> None:
     for x, side, name in names:
         axes.text(x, top + 0.08, _plain(name), ha=side, va="center")
+
+
+def _strength(axes: Axes, each: Strength, y: float) -> None:
+    if each.interval:
+        ends = [each.interval.low, each.interval.high]
+        axes.plot(ends, [y, y], color=INK, linewidth=1.6, solid_capstyle="butt")
+    axes.plot([each.log_worth], [y], marker="o", markersize=4.5, color=INK)
+    _left_of(axes, y, each.method, fontsize=8)
+
+
+def _left_of(axes: Axes, y: float, text: str, **style: Any) -> None:
+    """Text left of the axes: x in parts of their width, y in inches."""
+    where = axes.get_yaxis_transform()
+    axes.text(-0.74, y, _plain(text), transform=where, ha="left", va="center", **style)
 
 
 def _plain(name: str) -> str:

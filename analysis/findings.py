@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from analysis.agreement import Agreement, agreements
+from analysis.controls import Control, controls, summary
 from analysis.position import PositionBias, position_bias
 from analysis.ranking import NotRanked, Ranking, rank
 from analysis.rates import Rate, preference_rates
@@ -38,6 +39,8 @@ class Findings:
     rankings: tuple[Ranking, ...]
     unranked: tuple[Unranked, ...]
     agreement: tuple[Agreement, ...]
+    controls: tuple[Control, ...]
+    """Of all workers, those who are left out too."""
     position: tuple[PositionBias, ...]
     workers: tuple[Worker, ...]
     """All of them, those who are left out too."""
@@ -63,7 +66,8 @@ def find(
     """
     everybody = counted.frame
     groups = tuple(tallies(everybody))
-    people = workers(everybody, groups, counted.checks, table.flags, check_question=check_question)
+    answers = controls(counted.checks, everybody, check_question)
+    people = workers(everybody, groups, answers, table.flags)
     out = flagged(people) if table.exclude_flagged else []
     frame = everybody[~everybody["worker"].isin(out)].reset_index(drop=True) if out else everybody
     if frame.empty:
@@ -83,6 +87,7 @@ def find(
         rankings=rankings,
         unranked=unranked,
         agreement=agreements(counted_groups, resamples=table.resamples, level=level, seed=seed),
+        controls=summary(answers, level=level),
         position=position_bias(counted_groups, level=level),
         workers=people,
         excluded=tuple(out),

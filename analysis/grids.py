@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from analysis.agreement import Agreement
+from analysis.controls import Control
 from analysis.findings import Findings
 from analysis.grid import Grid
 from analysis.intervals import Interval, Share
 from analysis.position import PositionBias
 from analysis.ranking import Ranking
-from analysis.rates import PreferenceRate, ThreeWayRate
+from analysis.rates import Rate, ThreeWayRate
 from analysis.scores import Prediction, ScoreRate
 from analysis.sensitivity import Sensitivity
 from analysis.tables import (
@@ -28,6 +29,11 @@ from analysis.workers import Worker
 SHOWN_WORKERS = 30
 VERSUS = "{} vs {}"
 DASH = "—"
+CONTROLS = {
+    "same": "one image twice",
+    "distractor": "beside another prompt’s image",
+    "repeat": "shown again, answered as before",
+}
 Titles = Mapping[str, str]
 """Of the questions."""
 
@@ -56,46 +62,68 @@ def ranking_grid(rankings: Sequence[Ranking], titles: Titles) -> Grid:
     )
 
 
-def tests_grid(found: Findings, titles: Titles, *, margin: float | None) -> Grid:
-    """How sure: effective votes, the checks of the interval, and every test."""
-    extra = ("Equivalent, TOST",) if margin is not None else ()
+def checks_grid(rates: Sequence[Rate], titles: Titles) -> Grid:
+    """How sure: effective votes, and the checks of the headline interval."""
     return Grid(
-        "Checks of the intervals, and tests",
-        ("Question", "Methods", "Times preferred", "Effective votes", "Score, bootstrap",
-         "Score, pigeonhole", "Naive (too narrow)", "p, t", "p, Holm", "p, BH", "p, sign",
-         "p, permutation", *extra),
+        "Checks of the intervals",
+        ("Question", "Methods", "Times preferred", "Score % [interval]", "Effective votes",
+         "Bootstrap", "Pigeonhole", "Naive (too narrow)"),
         tuple(
             (
                 titles[rate.question],
                 VERSUS.format(*rate.methods),
                 times_text(rate.times),
+                with_limits(rate.score),
                 DASH if rate.effective_votes is None else f"{rate.effective_votes:,.0f}",
                 limits(rate.score_resampled),
                 limits(rate.score_pigeonhole),
                 limits(rate.score_naive),
-                *(p_text(p) for p in _p_values(rate, with_margin=margin is not None)),
             )
-            for rate in pairs(found.rates)
+            for rate in pairs(rates)
         ),
     )  # fmt: skip
+
+
+def tests_grid(rates: Sequence[Rate], titles: Titles, *, margin: float | None) -> Grid:
+    """P values of every claim."""
+    extra = ("Equivalent, TOST",) if margin is not None else ()
+    body = []
+    for rate in pairs(rates):
+        tests = rate.tests
+        found = [tests.t, tests.holm, tests.benjamini_hochberg, tests.sign, tests.permutation]
+        found += [tests.equivalence] if margin is not None else []
+        body.append((titles[rate.question], VERSUS.format(*rate.methods), *map(p_text, found)))
+    for three in triples(rates):
+        for pair in three.pairs:
+            found = [pair.t, pair.holm, pair.benjamini_hochberg]
+            name = f"{VERSUS.format(pair.method_a, pair.method_b)}, of three"
+            rest = ("",) * (2 + len(extra))
+            body.append((titles[three.question], name, *map(p_text, found), *rest))
+    return Grid(
+        "Tests",
+        ("Question", "Methods", "p, t", "p, Holm", "p, BH", "p, sign", "p, permutation", *extra),
+        tuple(body),
+    )
 
 
 def implied_grid(rates: Sequence[ThreeWayRate], titles: Titles) -> Grid:
     """Pairs that three-image comparisons imply."""
     return Grid(
         "Pairs implied by three images",
-        ("Question", "Methods", "Difference of shares, points", "First of votes for either %"),
+        ("Question", "Methods", "Difference of shares, points", "First of votes for either %",
+         "p, Holm"),
         tuple(
             (
                 titles[rate.question],
                 VERSUS.format(pair.method_a, pair.method_b),
                 points(pair.difference),
                 with_limits(pair.decided_win) if pair.decided_win else DASH,
+                p_text(pair.holm),
             )
             for rate in rates
             for pair in rate.pairs
         ),
-    )
+    )  # fmt: skip
 
 
 def parts_grid(found: Findings, titles: Titles) -> Grid:
@@ -172,13 +200,14 @@ def agreement_grid(found: Sequence[Agreement], titles: Titles) -> Grid:
     """How far workers agree."""
     return Grid(
         "Agreement of workers",
-        ("Question", "Methods", "Krippendorff’s alpha", "Fleiss’ kappa", "Two votes alike %",
-         "Comparisons"),
+        ("Question", "Methods", "Krippendorff’s alpha", "Ordinal alpha", "Fleiss’ kappa",
+         "Two votes alike %", "Comparisons"),
         tuple(
             (
                 titles[each.question],
                 " | ".join(each.methods),
                 alpha_text(each),
+                coefficient(each.ordinal) if each.ordinal else DASH,
                 coefficient(each.kappa) if each.kappa else DASH,
                 with_limits(each.raw) if each.raw else DASH,
                 f"{each.comparisons:,}",
@@ -186,6 +215,24 @@ def agreement_grid(found: Sequence[Agreement], titles: Titles) -> Grid:
             for each in found
         ),
     )  # fmt: skip
+
+
+def controls_grid(found: Sequence[Control], titles: Titles) -> Grid:
+    """Checks and repeats, all workers together."""
+    return Grid(
+        "Checks and repeats",
+        ("Question", "Control", "Right %", "Answers", "Workers"),
+        tuple(
+            (
+                titles[each.question],
+                CONTROLS[each.kind],
+                with_limits(each.right),
+                f"{each.answers:,}",
+                f"{each.workers:,}",
+            )
+            for each in found
+        ),
+    )
 
 
 def scores_grid(found: Sequence[ScoreRate]) -> Grid:
@@ -268,9 +315,3 @@ def points(share: Share) -> str:
 
 def _percent(value: float | None) -> str:
     return DASH if value is None else f"{100 * value:.0f}"
-
-
-def _p_values(rate: PreferenceRate, *, with_margin: bool) -> list[float | None]:
-    tests = rate.tests
-    of_all = [tests.t, tests.holm, tests.benjamini_hochberg, tests.sign, tests.permutation]
-    return [*of_all, tests.equivalence] if with_margin else of_all

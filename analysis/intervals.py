@@ -220,8 +220,10 @@ def naive_interval(values: Floats, *, level: float) -> Interval | None:
     return Interval(max(0.0, mean - reach), min(1.0, mean + reach), "votes taken as independent")
 
 
-def difference_interval(terms: Floats, value: float, of: Clusters, *, level: float) -> Share:
-    """A difference of shares, -1 to 1, with its two-way clustered t interval.
+def difference_interval(
+    terms: Floats, value: float, of: Clusters, *, level: float
+) -> tuple[Share, float]:
+    """A difference of shares, -1 to 1, with its two-way clustered t interval; and its variance.
 
     Args:
         terms: of each vote, without weight: its difference.
@@ -231,10 +233,10 @@ def difference_interval(terms: Floats, value: float, of: Clusters, *, level: flo
     """
     variance = two_way_variance(of.weights() * (terms - value), of).value
     if variance < NOTHING:
-        return Share(value, None)
+        return Share(value, None), 0.0
     reach = float(stats.t.ppf(0.5 + level / 2, of.smallest - 1)) * float(np.sqrt(variance))
     ends = max(-1.0, value - reach), min(1.0, value + reach)
-    return Share(value, Interval(*ends, "two-way clustered t"))
+    return Share(value, Interval(*ends, "two-way clustered t")), variance
 
 
 def _clustered(terms: Floats, codes: Codes) -> float:

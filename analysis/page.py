@@ -58,8 +58,8 @@ class PageContent:
     """A paragraph for a paper."""
 
 
-def render(content: PageContent, figure: str) -> str:
-    """The page; every text is escaped, the figure (SVG) is put in as it is."""
+def render(content: PageContent, figure: str, ranking: str = "") -> str:
+    """The page; every text is escaped, the figures (SVG) are put in as they are."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -74,6 +74,7 @@ def render(content: PageContent, figure: str) -> str:
     return environment.get_template("index.html").render(
         page=content,
         figure=figure,
+        ranking=ranking,
         pairs=tables.pairs(content.found.rates),
         triples=[(rate, tables.labelled(rate)) for rate in tables.triples(content.found.rates)],
         grids=page_grids(content),
@@ -88,11 +89,13 @@ def page_grids(content: PageContent) -> dict[str, Grid]:
     """The page's tables by name; those without rows are left out."""
     found, titles = content.found, content.questions
     every = {
-        "tests": grids.tests_grid(found, titles, margin=content.table.margin),
+        "checks": grids.checks_grid(found.rates, titles),
+        "tests": grids.tests_grid(found.rates, titles, margin=content.table.margin),
         "implied": grids.implied_grid(tables.triples(found.rates), titles),
         "ranking": grids.ranking_grid(found.rankings, titles),
         "parts": grids.parts_grid(found, titles),
         "agreement": grids.agreement_grid(found.agreement, titles),
+        "controls": grids.controls_grid(found.controls, titles),
         "sensitivity": grids.sensitivity_grid(found.sensitivity, titles),
         "position": grids.position_grid(found.position, titles),
         "scores": grids.scores_grid(content.scores.rates if content.scores else ()),

@@ -90,6 +90,5 @@ def _by_side(
     terms = np.where(
         first_left, (values - left) / on_left.sum(), -(values - right) / on_right.sum()
     )
-    return difference_interval(terms + (left - right), left - right, of, level=level), (
-        left + right
-    ) / 2
+    bias, _ = difference_interval(terms + (left - right), left - right, of, level=level)
+    return bias, (left + right) / 2

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -56,7 +57,7 @@ class Tests:
     t: float | None
     """Two-way clustered t: the one that goes with the headline interval."""
     holm: float | None
-    """`t` adjusted by Holm's method for all scores of the study."""
+    """`t` adjusted by Holm's method for all claims of the study, see `claims`."""
     benjamini_hochberg: float | None
     """`t` adjusted for the false discovery rate: for exploring, not for claims."""
     sign: float | None
@@ -127,6 +128,12 @@ class ImpliedPair:
     """Share of votes for the first less that for the second."""
     decided_win: Share | None
     """Share of the first among the votes for either (Luce's choice axiom)."""
+    t: float | None
+    """P value of "the difference is 0", two-way clustered t; None where undefined."""
+    holm: float | None = None
+    """`t` adjusted by Holm's method, in one family with the scores of pairs."""
+    benjamini_hochberg: float | None = None
+    """`t` adjusted for the false discovery rate."""
 
 
 @dataclass(frozen=True)
@@ -146,6 +153,7 @@ class ThreeWayRate:
 
 
 Rate = PreferenceRate | ThreeWayRate
+Claim = TypeVar("Claim", Tests, ImpliedPair)
 
 
 @dataclass(frozen=True)
@@ -207,20 +215,32 @@ def score_of(tally: Tally, level: float, weights: Floats | None = None) -> Clust
     )
 
 
+def claims(rates: Iterable[Rate]) -> Iterator[Tests | ImpliedPair]:
+    """What is tested: the score of each pair, and each two of three methods."""
+    for rate in rates:
+        if isinstance(rate, PreferenceRate):
+            yield rate.tests
+        else:
+            yield from rate.pairs
+
+
 def _adjusted(rates: Sequence[Rate]) -> tuple[Rate, ...]:
-    """The rates with p values adjusted for there being so many of them."""
-    found = list(rates)
-    tested = [
-        (number, rate, rate.tests.t)
-        for number, rate in enumerate(rates)
-        if isinstance(rate, PreferenceRate) and rate.tests.t is not None
-    ]
-    p_values = [p for _, _, p in tested]
-    adjusted = zip(tested, holm(p_values), benjamini_hochberg(p_values), strict=True)
-    for (number, rate, _), strict, exploring in adjusted:
-        tests = replace(rate.tests, holm=strict, benjamini_hochberg=exploring)
-        found[number] = replace(rate, tests=tests)
-    return tuple(found)
+    """The rates with p values adjusted for there being so many claims."""
+    p_values = [claim.t for claim in claims(rates) if claim.t is not None]
+    adjusted = iter(zip(holm(p_values), benjamini_hochberg(p_values), strict=True))
+
+    def told(claim: Claim) -> Claim:
+        if claim.t is None:
+            return claim
+        strict, exploring = next(adjusted)
+        return replace(claim, holm=strict, benjamini_hochberg=exploring)
+
+    return tuple(
+        replace(rate, tests=told(rate.tests))
+        if isinstance(rate, PreferenceRate)
+        else replace(rate, pairs=tuple(told(pair) for pair in rate.pairs))
+        for rate in rates
+    )
 
 
 def _pair(group: Group, tally: Tally, options: Options) -> PreferenceRate:
@@ -329,21 +349,27 @@ def _three_way(group: Group, tally: Tally, options: Options) -> ThreeWayRate:
         basis=tally.basis,
         shares=tuple(_share(tally, label, level, effective) for label in range(4)),
         pairs=tuple(
-            ImpliedPair(
-                names[one],
-                names[other],
-                _difference(tally, one, other, level),
-                _decided(tally, one, other, level, effective),
-            )
+            _implied(names, tally, (one, other), level, effective)
             for one, other in ((0, 1), (0, 2), (1, 2))
         ),
     )
 
 
-def _difference(tally: Tally, one: int, other: int, level: float) -> Share:
+def _implied(
+    names: Sequence[str], tally: Tally, two: tuple[int, int], level: float, effective: float
+) -> ImpliedPair:
+    one, other = two
     terms = (tally.choices == one).astype(np.float64) - (tally.choices == other)
     value = float(np.sum(tally.of.weights() * terms))
-    return difference_interval(terms, value, tally.of, level=level)
+    difference, variance = difference_interval(terms, value, tally.of, level=level)
+    return ImpliedPair(
+        names[one],
+        names[other],
+        difference,
+        _decided(tally, one, other, level, effective),
+        # A difference d of shares is a score of (1 + d) / 2.
+        t=score_p_value((1 + value) / 2, variance / 4, tally.of.smallest - 1),
+    )
 
 
 def _digest(group: Group) -> bytes:

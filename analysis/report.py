@@ -47,6 +47,8 @@ SHOWN = 40
 """So many rates have a bar in the figure and a headline; tables and files have all of them."""
 UNEVEN = 0.005
 """Difference between two ways of counting from which both are reported."""
+UNEVEN_SHOWN = 5
+"""So many rates with such a difference have a note of their own."""
 
 
 @dataclass(frozen=True)
@@ -115,12 +117,13 @@ def print_report(report: Report, console: Console | None = None) -> None:
         console.print(Panel(_banner(content.truth), style="bold", border_style="yellow"))
     for sentence in content.headlines:
         console.print(f"• {sentence}", markup=False, highlight=False)
-    for table in tables.terminal_tables(found.rates, level=level):
+    for table in tables.terminal_tables(found.rates[:SHOWN], level=level):
         console.print(table)
     for each in (
         grids.ranking_grid(found.rankings, titles),
-        grids.agreement_grid(found.agreement, titles),
-        grids.sensitivity_grid(found.sensitivity, titles),
+        grids.agreement_grid(found.agreement[:SHOWN], titles),
+        grids.controls_grid(found.controls, titles),
+        grids.sensitivity_grid(found.sensitivity[:SHOWN], titles),
         grids.scores_grid(content.scores.rates if content.scores else ()),
         grids.predictions_grid(content.scores.predictions if content.scores else (), titles),
     ):
@@ -178,7 +181,8 @@ def _all_votes(
     """Every vote, how many assignments held none, and a file's rows that hold none."""
     study, base = study_file.study, study_file.path.parent
     if table.batch_results is not None:
-        return read_batch_results(table.batch_results, study.name, base=base), 0, ()
+        found = read_batch_results(table.batch_results, study.name, base=base)
+        return found.frame, 0, found.rejected
     if table.votes is not None:
         found = read_vote_file(table.votes, study.name, base=base)
         return found.frame, 0, found.rejected
@@ -214,18 +218,11 @@ def _notes(
             f"{len(out)} of {len(found.workers)} workers are flagged; their votes count. "
             "report.exclude_flagged = true would leave them out."
         )
-    for rate in rates:
-        uneven = isinstance(rate, PreferenceRate) and abs(rate.vote_score - rate.score.value)
-        if isinstance(rate, PreferenceRate) and uneven > UNEVEN:
-            notes.append(
-                f"{rate.question}, {rate.method_a} vs {rate.method_b}: comparisons have unequal "
-                f"numbers of votes. With every vote counting alike the score is "
-                f"{100 * rate.vote_score:.1f} %."
-            )
+    notes += _uneven(tables.pairs(rates))
     if len(rates) > SHOWN:
         notes.append(
-            f"The figure and the headlines are of the first {SHOWN} of {len(rates)} rates; the "
-            "tables have all of them."
+            f"The figure, the headlines and the terminal have the first {SHOWN} of {len(rates)} "
+            "rates; the page's tables and the files have all of them."
         )
     notes += [f"{each.question}: no ranking. {each.reason}" for each in found.unranked]
     if len(rates) > 1:
@@ -236,12 +233,33 @@ def _notes(
     return tuple(notes)
 
 
+def _uneven(rates: Sequence[PreferenceRate]) -> list[str]:
+    """Where every vote counting alike gives another score than every comparison."""
+    notes = [
+        f"{rate.question}, {rate.method_a} vs {rate.method_b}: comparisons have unequal numbers of "
+        f"votes. With every vote counting alike the score is {100 * rate.vote_score:.1f} %."
+        for rate in rates
+        if abs(rate.vote_score - rate.score.value) > UNEVEN
+    ]
+    more = len(notes) - UNEVEN_SHOWN
+    if more > 0:
+        notes[UNEVEN_SHOWN:] = [
+            f"So have {more} further rates: score_every_vote_alike in rates.csv has their scores."
+        ]
+    return notes
+
+
 def _write(content: PageContent, folder: Path) -> tuple[Path, ...]:
     folder.mkdir(parents=True, exist_ok=True)
     found, level = content.found, content.table.level
-    figure = figures.rates_figure(found.rates[:SHOWN], level=level, titles=content.questions)
+    drawn = {
+        "figure": figures.rates_figure(found.rates[:SHOWN], level=level, titles=content.questions)
+    }
+    if found.rankings:
+        drawn["ranking"] = figures.ranking_figure(found.rankings, content.questions)
+    shown = {name: figures.svg(figure) for name, figure in drawn.items()}
     texts = {
-        "index.html": render(content, figures.svg(figure)),
+        "index.html": render(content, shown["figure"], shown.get("ranking", "")),
         "rates.csv": tables.rates_frame((*found.rates, *found.parts)).to_csv(index=False),
         "workers.csv": workers_frame(found.workers).to_csv(index=False),
         "rejected_rows.csv": pd.DataFrame(
@@ -253,7 +271,8 @@ def _write(content: PageContent, folder: Path) -> tuple[Path, ...]:
     }
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
-    return (*(folder / name for name in texts), *figures.save(figure, folder))
+    saved = [path for name, each in drawn.items() for path in figures.save(each, folder, name)]
+    return (*(folder / name for name in texts), *saved)
 
 
 def _kept(content: PageContent) -> dict[str, Any]:

@@ -32,7 +32,7 @@ class RejectedRow:
     """A row that holds no vote."""
 
     row: int
-    """As a spreadsheet counts: the header is row 1."""
+    """Where it stands in the file: the header is row 1."""
     reason: str
 
 
@@ -63,8 +63,8 @@ def read_vote_file(table: VoteFile, study: str, *, base: Path) -> FileVotes:
     frame[ROW] = range(2, len(frame) + 2)
     rejected = _empty(frame)
     frame = frame[~frame[ROW].isin([each.row for each in rejected])]
-    again = _repeated(frame)
-    frame = frame[~frame[ROW].isin([each.row for each in again])].reset_index(drop=True)
+    frame, again = without_second_answers(frame)
+    frame = frame.reset_index(drop=True)
     if frame.empty:
         raise VotesError(f"{path}: all {len(rejected)} rows were rejected: {rejected[0].reason}.")
     votes = _completed(frame, table, study, path)
@@ -116,15 +116,23 @@ def _empty(frame: pd.DataFrame) -> list[RejectedRow]:
     return [RejectedRow(row, f"no {', no '.join(names)}") for row, names in sorted(found.items())]
 
 
-def _repeated(frame: pd.DataFrame) -> list[RejectedRow]:
+def without_second_answers(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[RejectedRow]]:
+    """Leave out a worker's later answers to a question on the same comparison, and list them.
+
+    Checks may be answered again, and what was rejected does not stand in a later answer's way.
+
+    Args:
+        frame: of votes, with a column `row`; `check` and `status` where they are known.
+    """
+    counts = pd.Series(True, index=frame.index)
     if "check" in frame:
-        frame = frame[frame["check"] == "vote"]
-    keys = ["comparison", "question", "worker"]
-    later = frame[frame.duplicated(keys)]
-    return [
-        RejectedRow(int(row), "this worker's second answer to the question on this comparison")
-        for row in later[ROW]
-    ]
+        counts &= frame["check"] == "vote"
+    if "status" in frame:
+        counts &= frame["status"] != "Rejected"
+    of_those = frame.loc[counts]
+    later = of_those[of_those.duplicated(["comparison", "question", "worker"])]
+    why = "this worker's second answer to the question on this comparison"
+    return frame.drop(index=later.index), [RejectedRow(int(row), why) for row in later[ROW]]
 
 
 def _completed(frame: pd.DataFrame, table: VoteFile, study: str, path: Path) -> pd.DataFrame:

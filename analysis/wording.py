@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from analysis.findings import Findings
-from analysis.rates import Rate, ThreeWayRate
+from analysis.rates import Rate, ThreeWayRate, claims
 from analysis.settings import ReportTable
-from analysis.tables import limits, pairs, percent
+from analysis.tables import limits, percent
 
 
 def headlines(
@@ -41,7 +41,7 @@ def methods_text(found: Findings, table: ReportTable) -> str:
             "are the numbers of clusters; shares have Wilson intervals with the effective number "
             "of votes that this variance implies.",
             "P values are two-sided, of the same t statistic, adjusted by Holm's method for the "
-            f"{len(pairs(found.rates))} scores of the study.",
+            f"{len(list(claims(found.rates)))} claims of the study.",
             f"Methods were ranked by {model} extension of the Bradley–Terry model to ties, with an "
             "effect of the place and standard errors clustered the same way.",
             "Agreement is Krippendorff's nominal alpha with the methods as labels; its interval "

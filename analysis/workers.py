@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from analysis.claims import holm
+from analysis.controls import REPEAT
 from analysis.position import chosen_place
 from analysis.settings import Flags
 from analysis.tally import Tallies, Tally
 from analysis.votes import JOIN
-from hit_server.checks import passed
 
 
 @dataclass(frozen=True)
@@ -54,19 +54,16 @@ class Worker:
 def workers(
     frame: pd.DataFrame,
     groups: Tallies,
-    checks: pd.DataFrame,
+    answers: pd.DataFrame,
     flags: Flags,
-    *,
-    check_question: str,
 ) -> tuple[Worker, ...]:
     """A row for each worker, those with most votes first.
 
     Args:
         frame: votes that count.
         groups: their tallies.
-        checks: answers to check comparisons and repeats.
+        answers: to checks and repeats, as `controls.controls` gives them.
         flags: the study's rules.
-        check_question: key of the question that a distractor must lose.
     """
     codes, names = pd.factorize(frame["worker"])
     # Summed in each tally: a million votes need no frame of their own.
@@ -76,8 +73,8 @@ def workers(
     medians = frame["milliseconds"].astype("Float64").groupby(codes).median()
     table["median_ms"] = _by_name(medians, names)
     table["run"] = _by_name(_longest_runs(frame, codes), names)
-    known = _checked(checks, check_question)
-    alike = _repeated(checks, frame)
+    repeats = answers["kind"] == REPEAT
+    known, alike = _by_worker(answers[~repeats]), _by_worker(answers[repeats])
     p_values = _left_p(table)
     table = table.sort_values("votes", ascending=False, kind="stable")
     return tuple(
@@ -151,27 +148,9 @@ def _left_p(table: pd.DataFrame) -> dict[str, float]:
     return dict(zip(map(str, own.index), holm(raw), strict=True))
 
 
-def _checked(checks: pd.DataFrame, check_question: str) -> dict[str, tuple[int, int]]:
-    """Answers with a known right answer, and those that were wrong, by worker."""
-    found: dict[str, tuple[int, int]] = {}
-    known = checks[checks["check"].isin(["same", "distractor"])]
-    columns = known[["worker", "check", "question", "choice"]]
-    for worker, kind, question, choice in columns.itertuples(index=False):
-        right = passed(kind, question, choice, check_question=check_question)
-        if right is not None:
-            all_of, wrong = found.get(worker, (0, 0))
-            found[worker] = all_of + 1, wrong + (not right)
-    return found
-
-
-def _repeated(checks: pd.DataFrame, frame: pd.DataFrame) -> dict[str, tuple[int, int]]:
-    """Repeats, and those that were answered as before, by worker."""
-    again = checks[checks["check"] == "repeat"]
-    keys = ["worker", "comparison", "question"]
-    frame = frame[frame["comparison"].isin(again["comparison"])]
-    both = again.merge(frame[[*keys, "choice"]], on=keys, suffixes=("", "_before"))
-    both["alike"] = both["choice"] == both["choice_before"]
-    grouped = both.groupby("worker")["alike"].agg(["size", "sum"])
+def _by_worker(answers: pd.DataFrame) -> dict[str, tuple[int, int]]:
+    """How many answers each worker gave, and how many were right."""
+    grouped = answers.groupby("worker")["right"].agg(["size", "sum"])
     return {str(name): (int(row["size"]), int(row["sum"])) for name, row in grouped.iterrows()}
 
 
@@ -183,7 +162,7 @@ def _worker(
     p_values: dict[str, float],
     flags: Flags,
 ) -> Worker:
-    checks, failed = known.get(name, (0, 0))
+    checks, passed = known.get(name, (0, 0))
     repeats, same = alike.get(name, (0, 0))
     sided, left_p = int(row["sided"]), p_values.get(name)
     votes, median = int(row["votes"]), row["median_ms"]
@@ -199,7 +178,7 @@ def _worker(
         left_p=left_p,
         longest_run=int(row["run"]),
         checks=checks,
-        checks_failed=failed,
+        checks_failed=checks - passed,
         repeats=repeats,
         repeats_alike=same,
         flags=(),

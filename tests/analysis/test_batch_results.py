@@ -91,13 +91,30 @@ def test_the_frame_is_one_of_votes(tmp_path: Path) -> None:
         questions={"correctness": "Answer.q1"},
         choices={"left": "1", "right": "2", "same": "none"},
     )
-    frame = read_batch_results(table, "past", base=tmp_path)
+    frame = read_batch_results(table, "past", base=tmp_path).frame
     assert len(frame) == 8
     assert frame["comparison"].nunique() == 2
     assert set(frame["choice"]) == {"cfg"}
     assert set(frame["methods"]) == {"answer|cfg"}
     assert frame["worker"].nunique() == 4
     assert not frame["worker"].str.contains("AW").any()
+
+
+def test_rows_without_a_vote_are_listed_with_their_reason(tmp_path: Path) -> None:
+    rows = [row(n) for n in range(8)]
+    rows[1] |= {"AssignmentStatus": "Rejected"}
+    rows[3] |= {"Answer.q2": " "}
+    rows.insert(4, dict.fromkeys(HEAD, ""))
+    # The same people judge the first caption again, in another HIT.
+    rows += [row(0, AssignmentId="3B0", HITId="3HIT9"), row(1, AssignmentId="3B1", HITId="3HIT9")]
+    write(tmp_path, rows)
+    report = make_report(read_study_file(tmp_path / "past.toml"))
+    found = [(each.row, each.reason) for each in report.content.refused]
+    second = "this worker's second answer to the question on this comparison"
+    # What was rejected does not stand in the way of row 12.
+    assert found == [(5, "no answer to appeal"), (6, "no assignment"), (11, second), (11, second)]
+    votes = {rate.question: rate.basis.votes for rate in report.content.found.rates}
+    assert votes == {"correctness": 8, "appeal": 7}
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,8 @@ def cells(found: Findings) -> str:
     titles = {"correctness": "Correctness"}
     every = [
         grids.ranking_grid(found.rankings, titles),
-        grids.tests_grid(found, titles, margin=0.05),
+        grids.checks_grid(found.rates, titles),
+        grids.tests_grid(found.rates, titles, margin=0.05),
         grids.implied_grid(tables.triples(found.rates), titles),
         grids.parts_grid(found, titles),
         grids.position_grid(found.position, titles),

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -133,6 +134,25 @@ def test_three_images(frame_of: FrameOf) -> None:
     assert isinstance(rate, ThreeWayRate)
     assert rate.counts == (1, 0, 2, 1)
     assert [share.value for share in rate.shares] == [0.25, 0.0, 0.5, 0.25]
+
+
+def test_two_of_three_images_are_tested_like_two(frame_of: FrameOf) -> None:
+    """Where nobody chose the third, the contrast of the others is the score of a pair."""
+    rng = np.random.default_rng(4)
+    choices = rng.choice(["cfg", "dnp", "none"], p=[0.5, 0.3, 0.2], size=(30, 10))
+    votes = [(f"c{n}", f"w{w}", str(choices[n, w])) for n in range(30) for w in range(10)]
+    (pair,) = preference_rates(frame_of(votes), resamples=100, level=0.95, seed=0)
+    three = frame_of(votes, methods="cfg|dnp|answer")
+    (rate,) = preference_rates(three, resamples=100, level=0.95, seed=0)
+    assert isinstance(rate, ThreeWayRate) and isinstance(pair, PreferenceRate)
+    implied = rate.pairs[0]
+    assert implied.difference.value == pytest.approx(2 * pair.score.value - 1)
+    assert implied.t == pytest.approx(pair.tests.t)
+    assert implied.decided_win == pair.decided_win
+    # One family: three contrasts of one question, of which the smallest p is tripled.
+    p_values = [each.t for each in rate.pairs]
+    assert min(each.holm or 1 for each in rate.pairs) == pytest.approx(3 * min(p_values))
+    assert rate.pairs[1].difference.value == pytest.approx(rate.shares[0].value)
 
 
 def test_no_votes_is_an_error(frame_of: FrameOf) -> None:

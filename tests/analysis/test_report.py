@@ -16,10 +16,13 @@ import pandas as pd
 import pytest
 from lxml import html
 from rich.console import Console
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from analysis.report import make_report, print_report
 from analysis.votes import VotesError
 from generation.study import StudyError, UserError, read_study_file
+from hit_server.records import Assignment, Vote
 
 ROOT = Path(__file__).resolve().parents[2]
 Make = Callable[..., Any]
@@ -38,7 +41,8 @@ def test_every_file_is_written_and_says_the_same(make_study: Make) -> None:
     assert names == {"index.html", "rates.csv", "rates.tex", "report.json", "figure.svg",
                      "workers.csv", "ranking.tex",
                      "rejected_rows.csv",
-                     "figure.pdf", "figure.png"}  # fmt: skip
+                     "figure.pdf", "figure.png",
+                     "ranking.svg", "ranking.pdf", "ranking.png"}  # fmt: skip
     assert all(p.stat().st_size > 100 for p in report.paths if p.name != "rejected_rows.csv")
     rows = pd.read_csv(study.place / "report" / "rates.csv")
     assert len(rows) == 4
@@ -184,7 +188,8 @@ def test_the_page_says_whether_the_votes_can_be_trusted(make_study: Make) -> Non
         "Position bias",
         "Workers",
         "The score under other choices",
-        "Checks of the intervals, and tests",
+        "Checks of the intervals",
+        "Tests",
     ):
         assert name in regions  # fmt: skip
     ranking = tree.xpath("//*[@aria-label='Ranking']//tbody/tr")
@@ -195,6 +200,57 @@ def test_the_page_says_whether_the_votes_can_be_trusted(make_study: Make) -> Non
     worths = [each["worth"] for each in kept["rankings"][0]["strengths"]]
     assert sum(worths) == pytest.approx(1)
     assert "Davidson" in report.content.methods_text
+
+
+def test_checks_and_repeats_are_reported_apart_from_votes(make_study: Make) -> None:
+    study = make_study(groups=[["cfg", "dnp"]])
+    with Session(study.engine) as session:
+        for number, given in enumerate(session.scalars(select(Assignment)).all()):
+            vote = given.votes[0]
+            shown = {
+                "same": ("none" if number % 4 else "cfg", ["cfg", "cfg#copy"]),
+                "repeat": (vote.choice, vote.places[::-1]),
+            }
+            for turn, (kind, (choice, places)) in enumerate(shown.items(), 2):
+                given.votes.append(
+                    Vote(comparison=vote.comparison, question=vote.question, choice=choice,
+                         places=places, kind=kind, number=turn)
+                )  # fmt: skip
+        session.commit()
+    report = make_report(study.file, engine=study.engine)
+    found = {each.kind: each for each in report.content.found.controls}
+    assert found["repeat"].right.value == 1.0
+    assert 0.7 < found["same"].right.value < 0.8
+    assert {rate.basis.votes for rate in report.content.found.rates} == {89}
+    tree = html.fromstring(report.page.read_text())
+    rows = tree.xpath("//*[@aria-label='Checks and repeats']//tbody/tr")
+    assert len(rows) == 2
+    assert "Checks and repeats" in printed(report)
+
+
+def test_many_rates_stay_readable(tmp_path: Path) -> None:
+    """Forty and more pairs of methods: the terminal and the notes say where the rest is."""
+    names = [f"m{number:02}" for number in range(12)]
+    pairs = [(one, other) for one in names for other in names if one < other]
+    lines = [
+        f"{one}{other}{item},{worker},{one},{other},{1 + (item + worker) % 2}"
+        for one, other in pairs
+        for item in range(2)
+        for worker in range(3 - item)
+    ]
+    (tmp_path / "v.csv").write_text("comparison,worker,l,r,choice\n" + "\n".join(lines))
+    path = tmp_path / "many.toml"
+    path.write_text(
+        f'[study]\nname = "many"\ntitle = "Many"\nfolder = "{tmp_path / "out"}"\n[report]\n'
+        'resamples = 100\n[report.votes]\nfile = "v.csv"\nplaces = ["l", "r"]\nquestion = "q"\n'
+    )
+    report = make_report(read_study_file(path))
+    assert len(report.content.found.rates) == len(pairs) == 66
+    assert len(pd.read_csv(report.folder / "rates.csv")) == 66
+    text = printed(report)
+    assert text.count(" vs ") < 3 * 50
+    assert "first 40 of 66 rates" in text
+    assert "61 further rates" in text
 
 
 def test_excluded_workers_are_left_out_and_counted(make_study: Make) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analysis.controls import controls, summary
 from analysis.dawid_skene import dawid_skene
 from analysis.findings import find
 from analysis.position import position_bias
@@ -33,7 +34,8 @@ def framed(frame_of: FrameOf, votes: SimulatedVotes) -> pd.DataFrame:
 def told(frame: pd.DataFrame, checks: pd.DataFrame | None = None, **flags: float) -> list[Worker]:
     none = frame.iloc[:0] if checks is None else checks
     rules = Flags(**flags)  # type: ignore[arg-type]
-    return list(workers(frame, tuple(tallies(frame)), none, rules, check_question="correctness"))
+    answers = controls(none, frame, "correctness")
+    return list(workers(frame, tuple(tallies(frame)), answers, rules))
 
 
 def test_a_planted_bias_for_the_left_is_found_and_taken_out(frame_of: FrameOf) -> None:
@@ -126,6 +128,31 @@ def test_repeats_count_as_alike_whatever_the_side(frame_of: FrameOf) -> None:
     found = {each.worker: each for each in told(frame, again)}
     assert (found["a"].repeats, found["a"].repeats_alike) == (2, 1)
     assert found["b"].repeats == 0
+
+
+def test_controls_of_all_workers_by_hand(frame_of: FrameOf) -> None:
+    frame = frame_of([("c1", "a", "cfg"), ("c2", "a", "dnp"), ("c1", "b", "none")])
+    kinds = [
+        ("repeat", "c1", "a", "cfg", "dnp|cfg"),
+        ("repeat", "c2", "a", "cfg", "cfg|dnp"),
+        ("repeat", "c1", "b", "none", "dnp|cfg"),
+        ("repeat", "c2", "b", "cfg", "dnp|cfg"),  # never judged before: says nothing
+        ("same", "c1", "a", "none", "cfg|cfg#copy"),
+        ("same", "c2", "b", "cfg", "cfg|cfg#copy"),
+        ("distractor", "c1", "a", "cfg", "cfg|#distractor"),
+        ("distractor", "c2", "b", "none", "cfg|#distractor"),
+    ]
+    checks = frame_of([(comparison, who, choice) for _, comparison, who, choice, _ in kinds])
+    checks["check"] = pd.array([kind[0] for kind in kinds], dtype="string")
+    checks["places"] = pd.array([kind[4] for kind in kinds], dtype="string")
+    found = {each.kind: each for each in summary(controls(checks, frame, "correctness"), level=0.9)}
+    assert found["repeat"].right.value == pytest.approx(2 / 3)
+    assert (found["repeat"].answers, found["repeat"].workers) == (3, 2)
+    assert found["same"].right.value == found["distractor"].right.value == 0.5
+    assert found["same"].right.interval is not None
+    other = {each.kind: each for each in summary(controls(checks, frame, "appeal"), level=0.9)}
+    assert "distractor" not in other, "no answer to another question is known to be right"
+    assert summary(controls(checks.iloc[:0], frame, "correctness"), level=0.9) == ()
 
 
 def test_without_flagged_workers_the_score_is_that_of_the_rest(frame_of: FrameOf) -> None:
