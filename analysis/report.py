@@ -43,8 +43,9 @@ from generation.study import StudyFile, UserError, read_study_file
 from hit_server.hits import Hits
 
 EXIT_USER = 2
-SHOWN = 40
-"""So many rates have a bar in the figure and a headline; tables and files have all of them."""
+HEADLINES, SHOWN = 12, 40
+"""So many rates have a headline, and a bar in the figure and a line in the terminal; the page's
+tables and the files have all of them."""
 UNEVEN = 0.005
 """Difference between two ways of counting from which both are reported."""
 UNEVEN_SHOWN = 5
@@ -91,7 +92,7 @@ def make_report(study_file: StudyFile, *, engine: Engine | None = None) -> Repor
         digest=study_file.digest,
         written_at=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         headlines=headlines(
-            found.rates[:SHOWN], titles=titles, level=table.level, simulated=bool(truth)
+            found.rates[:HEADLINES], titles=titles, level=table.level, simulated=bool(truth)
         ),
         found=found,
         table=table,
@@ -219,10 +220,10 @@ def _notes(
             "report.exclude_flagged = true would leave them out."
         )
     notes += _uneven(tables.pairs(rates))
-    if len(rates) > SHOWN:
+    if len(rates) > HEADLINES:
         notes.append(
-            f"The figure, the headlines and the terminal have the first {SHOWN} of {len(rates)} "
-            "rates; the page's tables and the files have all of them."
+            f"Of {len(rates)} rates the first {HEADLINES} have a headline and the first {SHOWN} a "
+            "place in the figure and the terminal; the page's tables and the files have all."
         )
     notes += [f"{each.question}: no ranking. {each.reason}" for each in found.unranked]
     if len(rates) > 1:

@@ -249,7 +249,7 @@ def test_many_rates_stay_readable(tmp_path: Path) -> None:
     assert len(pd.read_csv(report.folder / "rates.csv")) == 66
     text = printed(report)
     assert text.count(" vs ") < 3 * 50
-    assert "first 40 of 66 rates" in text
+    assert "Of 66 rates the first 12 have a headline" in text
     assert "61 further rates" in text
 
 
