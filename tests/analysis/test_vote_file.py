@@ -65,6 +65,17 @@ def test_rows_without_a_vote_are_listed_with_their_reason(tmp_path: Path) -> Non
     ]
 
 
+def test_a_repeat_is_no_second_answer(tmp_path: Path) -> None:
+    rows = [(*row, "vote") for row in ROWS] + [("i1", "ann", "y", "x", "B", "repeat")]
+    names = ["item", "annotator", "left", "right", "label", "kind"]
+    pd.DataFrame(rows, columns=names).to_csv(tmp_path / "votes.csv", index=False)
+    columns = {**MAPPING.columns, "check": "kind"}
+    table = MAPPING.model_copy(update={"columns": columns})
+    found = read_vote_file(table, "others", base=tmp_path)
+    assert found.rejected == ()
+    assert (found.frame["check"] == "repeat").sum() == 1
+
+
 def test_an_unknown_label_is_an_error_with_its_row_never_a_tie(tmp_path: Path) -> None:
     write(tmp_path, [*ROWS, ("i3", "", "x", "y", "A"), ("i3", "ann", "x", "y", "C")])
     with pytest.raises(VotesError, match=r"row 9: unknown choice 'C'.*report.votes.choices"):
