@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.box import SIMPLE_HEAD
+from rich.console import JustifyMethod
 from rich.table import Table
 
 
@@ -19,15 +21,41 @@ class Grid:
     """The first so many columns are names; the rest are numbers."""
 
 
-def terminal(grid: Grid) -> Table:
-    """For `rich`."""
-    table = Table(title=grid.label, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+def terminal(grid: Grid, width: int) -> Table:
+    """For `rich`: intervals stand under their values, and words are broken only in great need.
+
+    Args:
+        grid: the table.
+        width: characters of a line.
+    """
+    table = Table(title=grid.label, title_justify="left", box=SIMPLE_HEAD, padding=0)
+    table.min_width = min(width, len(grid.label))
+    body = [[cell.replace(" [", "\n[") for cell in row] for row in grid.body]
+    widths = _widths([list(column) for column in zip(grid.head, *body, strict=True)], width)
     for number, name in enumerate(grid.head):
-        is_name = number < grid.names
-        table.add_column(name, overflow="fold", justify="left" if is_name else "right")
-    for row in grid.body:
-        table.add_row(*(cell.replace(" [", "\n[") for cell in row))
+        justify: JustifyMethod = "left" if number < grid.names else "right"
+        table.add_column(name, overflow="fold", justify=justify, width=widths[number])
+    for row in body:
+        table.add_row(*row)
     return table
+
+
+def _widths(columns: list[list[str]], width: int) -> Sequence[int | None]:
+    """Of each column, so that all fit: the widest give way first, down to their longest word.
+
+    None for each where that is not enough: then whatever prints them breaks words.
+    """
+    found = [max(len(line) for text in own for line in text.split("\n")) for own in columns]
+    least = [
+        max((len(word) for text in own for word in text.split()), default=1) for own in columns
+    ]
+    room = width - len(columns) - 1  # a character beside each column
+    if sum(least) > room:
+        return [None] * len(columns)
+    while sum(found) > room:
+        widest = max(range(len(found)), key=lambda column: found[column] - least[column])
+        found[widest] -= 1
+    return found
 
 
 def latex(grid: Grid) -> str:

@@ -200,8 +200,8 @@ def agreement_grid(found: Sequence[Agreement], titles: Titles) -> Grid:
     """How far workers agree."""
     return Grid(
         "Agreement of workers",
-        ("Question", "Methods", "Krippendorff’s alpha", "Ordinal alpha", "Fleiss’ kappa",
-         "Two votes alike %", "Comparisons"),
+        ("Question", "Methods", "Nominal alpha", "Ordinal alpha", "Fleiss’ kappa", "Alike %",
+         "Comparisons"),
         tuple(
             (
                 titles[each.question],

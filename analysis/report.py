@@ -118,9 +118,8 @@ def print_report(report: Report, console: Console | None = None) -> None:
         console.print(Panel(_banner(content.truth), style="bold", border_style="yellow"))
     for sentence in content.headlines:
         console.print(f"• {sentence}", markup=False, highlight=False)
-    for table in tables.terminal_tables(found.rates[:SHOWN], level=level):
-        console.print(table)
     for each in (
+        *tables.terminal_grids(found.rates[:SHOWN], level=level),
         grids.ranking_grid(found.rankings, titles),
         grids.agreement_grid(found.agreement[:SHOWN], titles),
         grids.controls_grid(found.controls, titles),
@@ -129,7 +128,7 @@ def print_report(report: Report, console: Console | None = None) -> None:
         grids.predictions_grid(content.scores.predictions if content.scores else (), titles),
     ):
         if each.body:
-            console.print(grid.terminal(each))
+            console.print(grid.terminal(each, console.width))
     console.print(METHOD.format(level=tables.percent(level)), markup=False, highlight=False)
     for note in content.notes:
         console.print(f"Note: {note}", markup=False, highlight=False)

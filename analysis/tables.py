@@ -7,8 +7,6 @@ from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
 
 from analysis import grid
 from analysis.agreement import Agreement
@@ -45,43 +43,22 @@ def latex(rates: Sequence[Rate]) -> str:
     """The rates as LaTeX tables for `booktabs`, every name escaped."""
     text = grid.latex(_latex_pairs(pairs(rates))) if pairs(rates) else ""
     for three in triples(rates):
-        body = tuple((three.question, *cells) for cells in _three_way_cells(three))
-        head = ("Question", "Label", "Votes", "Share % [interval]")
-        text += grid.latex(Grid("Three images side by side", head, body))
+        text += grid.latex(_three_way([three]))
     return text
 
 
-def terminal_tables(rates: Sequence[Rate], *, level: float) -> list[Table]:
-    """Tables for `rich`: one for the pairs, one for three-image comparisons, where there are."""
-    tables = []
+def terminal_grids(rates: Sequence[Rate], *, level: float) -> list[Grid]:
+    """For the terminal: one for the pairs, one for three-image comparisons, where there are."""
+    found = []
     if pairs(rates):
         title = f"Preference rates, %, with {percent(level)} intervals"
-        table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=0)
-        for name in ("question", "methods"):
-            table.add_column(name, overflow="fold")
-        for name in (
-            "win",
-            "tie",
-            "loss",
-            "score",
-            "interval",
-            "p, Holm",
-            "won:even:lost",
-            "votes",
-        ):
-            table.add_column(name, justify="right", no_wrap=True)
-        for rate in pairs(rates):
-            table.add_row(*_pair_cells(rate))
-        tables.append(table)
+        head = ("Question", "Methods", "Win", "Tie", "Loss", "Score", "p, Holm", "Won: even: lost",
+                "Votes")  # fmt: skip
+        body = tuple(_pair_cells(rate) for rate in pairs(rates))
+        found.append(Grid(title, head, body))
     if triples(rates):
-        rows = tuple(
-            (three.question, *cells)
-            for three in triples(rates)
-            for cells in _three_way_cells(three)
-        )
-        head = ("question", "label", "votes", "share")
-        tables.append(grid.terminal(Grid("Three images side by side", head, rows)))
-    return tables
+        found.append(_three_way(triples(rates)))
+    return found
 
 
 def labelled(rate: ThreeWayRate) -> list[tuple[str, int, Share]]:
@@ -153,21 +130,28 @@ def _latex_pairs(rates: Sequence[PreferenceRate]) -> Grid:
     )
 
 
-def _three_way_cells(rate: ThreeWayRate) -> list[tuple[str, ...]]:
-    return [(label, str(count), with_limits(share)) for label, count, share in labelled(rate)]
+def _three_way(rates: Sequence[ThreeWayRate]) -> Grid:
+    return Grid(
+        "Three images side by side",
+        ("Question", "Label", "Votes", "Share % [interval]"),
+        tuple(
+            (rate.question, label, str(count), with_limits(share))
+            for rate in rates
+            for label, count, share in labelled(rate)
+        ),
+    )
 
 
-def _pair_cells(rate: PreferenceRate) -> list[str]:
-    return [
+def _pair_cells(rate: PreferenceRate) -> tuple[str, ...]:
+    return (
         rate.question,
         f"{rate.method_a} vs {rate.method_b}",
         *(f"{100 * share.value:.1f}" for share in (rate.win, rate.tie, rate.loss)),
-        f"{100 * rate.score.value:.1f}",
-        limits(rate.score.interval),
+        with_limits(rate.score),
         p_text(rate.tests.holm),
         majority_text(rate.majority),
         str(rate.basis.votes),
-    ]
+    )
 
 
 def _pair_row(rate: PreferenceRate) -> Row:

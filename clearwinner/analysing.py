@@ -77,7 +77,8 @@ def power(
         options, score=score, goal=goal, votes=_numbers("votes", votes),
         sizes=_numbers("comparisons", comparisons) if comparisons else SIZES, **study,
     )  # fmt: skip
-    Console().print(terminal(power_grid(found)))
+    console = Console()
+    console.print(terminal(power_grid(found), console.width))
     for each, needed in found.needed.items():
         shown = f"about {needed} comparisons" if needed else "more comparisons than simulated"
         click.echo(f"{each} votes a comparison: {shown} for a chance of {100 * goal:.0f} %.")
