@@ -27,6 +27,7 @@ SETTINGS = {
     "few workers": replace(PUBLISHED, workers=15),
     "the left place favoured": replace(PUBLISHED, left=0.3),
     "a clear lead": replace(PUBLISHED, lead=1.0),
+    "an overwhelming lead": replace(PUBLISHED, lead=3.0, ties=0.06, careless=0.0),
     "no difference": replace(PUBLISHED, lead=0.0),
     "many ties, a fifth careless": replace(PUBLISHED, ties=0.5, careless=0.2),
 }
