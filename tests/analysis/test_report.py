@@ -191,8 +191,8 @@ def test_the_page_says_whether_the_votes_can_be_trusted(make_study: Make) -> Non
         "Checks of the intervals",
         "Tests",
     ):
-        assert name in regions  # fmt: skip
-    ranking = tree.xpath("//*[@aria-label='Ranking']//tbody/tr")
+        assert f"{name}: table" in regions  # fmt: skip
+    ranking = tree.xpath("//*[@aria-label='Ranking: table']//tbody/tr")
     assert len(ranking) == 2 * 3
     people = pd.read_csv(study.place / "report" / "workers.csv")
     assert sorted(people["votes"]) == [32] + [36] * 9, "one worker's 4 votes were rejected"
@@ -223,7 +223,7 @@ def test_checks_and_repeats_are_reported_apart_from_votes(make_study: Make) -> N
     assert 0.7 < found["same"].right.value < 0.8
     assert {rate.basis.votes for rate in report.content.found.rates} == {89}
     tree = html.fromstring(report.page.read_text())
-    rows = tree.xpath("//*[@aria-label='Checks and repeats']//tbody/tr")
+    rows = tree.xpath("//*[@aria-label='Checks and repeats: table']//tbody/tr")
     assert len(rows) == 2
     assert "Checks and repeats" in printed(report)
 
