@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from time import perf_counter
 
 import numpy as np
 import pytest
@@ -39,6 +40,8 @@ class Received:
     """Among the page's images, in the order in which they are loaded."""
     rest: bytes
     """Every chunk of the file that holds no pixels."""
+    seconds: float
+    """From the request to the last byte, without a network's noise."""
 
 
 def noisy_study(folder: Path) -> StudyFile:
@@ -96,7 +99,9 @@ def _images(web: FlaskClient, page: str, engine: Engine) -> list[Received]:
     for position, tag in enumerate(re.findall(r"<img[^>]*>", page)):
         address = re.search(r'src="([^"]+)"', tag)
         assert address is not None
+        began = perf_counter()
         answer = web.get(address[1])
+        seconds = perf_counter() - began
         with Session(engine) as session:
             name = address[1].rsplit("/", 1)[1]
             method = session.scalars(
@@ -106,9 +111,8 @@ def _images(web: FlaskClient, page: str, engine: Engine) -> list[Received]:
             (key, value) for key, value in answer.headers.items() if key not in ("Date",)
         )
         markup = tag.replace(address[1], "")
-        found.append(
-            Received(method, address[1], markup, headers, position, _besides_pixels(answer.data))
-        )
+        rest = _besides_pixels(answer.data)
+        found.append(Received(method, address[1], markup, headers, position, rest, seconds))
     return found
 
 
@@ -163,6 +167,7 @@ def test_a_rule_learnt_from_what_is_received_does_no_better_than_chance(
                 sum(len(key) + len(value) for key, value in each.headers),
                 len(each.markup),
                 len(each.rest),
+                np.log(each.seconds),
             ]
             for each in received
         ]
@@ -170,6 +175,7 @@ def test_a_rule_learnt_from_what_is_received_does_no_better_than_chance(
     # Four standard errors of guessing pairs: of two images, the one is right when the other is.
     margin = 4 * 0.5 / np.sqrt(SCENES)
     assert abs(accuracy(features, labels) - 0.5) < margin
+    assert abs(accuracy(features[:, -1:], labels) - 0.5) < margin, "how long an image takes"
     # The same rule sees the files' own sizes at once: it can tell what is there to be told.
     with Session(engine) as session:
         sizes = {
