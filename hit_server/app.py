@@ -14,6 +14,7 @@ from hit_server.console.sign_in import sign_in
 from hit_server.console.views import console
 from hit_server.database import reading_factory, session_factory
 from hit_server.images import images
+from hit_server.known import Known
 from hit_server.pages import pages
 from hit_server.security import add_headers
 from hit_server.settings import Settings
@@ -40,6 +41,7 @@ def create_app(settings: Settings, engine: Engine, *, approve: Approve | None = 
     app.config["SETTINGS"] = settings
     app.config["SESSIONS"] = session_factory(engine)
     app.config["READING"] = reading_factory(engine)
+    app.config["KNOWN"] = Known()
     app.config["SIZES"] = {}
     app.config["FILES"] = {}
     app.config["APPROVE"] = approve

@@ -8,18 +8,21 @@ from contextlib import contextmanager
 from flask import Blueprint, Response, abort, current_app, render_template, request, url_for
 from sqlalchemy.orm import Session, sessionmaker
 
-from hit_server.hits import hits_of_record
+from hit_server.drawn import Drawn, drawn_for
+from hit_server.known import Known
 from hit_server.page import Page, accepted_page, preview_page
-from hit_server.records import Hit, Placement, now
-from hit_server.reserving import NothingLeft, NotYours, placements_of, reserve
+from hit_server.records import now
+from hit_server.reserving import NothingLeft, NotYours, place
 from hit_server.saving import TooLate, leave, save
 from hit_server.security import refuse_other_sites
 from hit_server.settings import Settings
-from hit_server.store import find_hit, others_opened
+from hit_server.store import find_hit
+from hit_server.tasks import Arrival, find_arrival, others_opened
 from hit_server.tokens import BadToken, read_token, sign
 from hit_server.visits import BadVisit, Visit, read_visit
 
 pages = Blueprint("pages", __name__)
+NO_TASK = "There is no such task. Open it from the marketplace."
 
 
 @pages.get("/hit/<public_id>")
@@ -33,10 +36,9 @@ def hit(public_id: str) -> str:
     # What only reads waits for no writer: pages are mostly read.
     reading: sessionmaker[Session] = current_app.config["READING"]
     with reading() as session:
-        found = find_hit(session, public_id)
-        if found is None:
-            abort(404, "There is no such task. Open it from the marketplace.")
-        page = preview_page(session, found) if visit.preview else _accepted(session, found, visit)
+        page = (
+            _preview(session, public_id) if visit.preview else _accepted(session, public_id, visit)
+        )
     token = sign(_secret(), visit.assignment_id, visit.worker_id)
     return render_template(
         "hit/page.html",
@@ -60,9 +62,9 @@ def _image_url(settings: Settings) -> Callable[[str], str]:
 @pages.post("/answers")
 def answers() -> Response:
     """Keep what was answered so far. The form's own submission, to the crowd, is what counts."""
-    with _written() as (session, placements):
+    with _written() as (session, drawn):
         try:
-            save(session, placements, request.form, at=now())
+            save(session, drawn, request.form, at=now())
         except TooLate as error:
             abort(409, str(error))
         except ValueError as error:
@@ -73,13 +75,13 @@ def answers() -> Response:
 @pages.post("/left")
 def left() -> Response:
     """A page was closed: if it was not finished, its comparisons may go to somebody else."""
-    with _written() as (session, placements):
-        leave(session, placements, at=now())
+    with _written() as (session, drawn):
+        leave(session, drawn, at=now())
     return Response(status=204)
 
 
 @contextmanager
-def _written() -> Iterator[tuple[Session, list[Placement]]]:
+def _written() -> Iterator[tuple[Session, list[Drawn]]]:
     """The assignment that a page may write about, by its token."""
     refuse_other_sites()
     try:
@@ -88,40 +90,55 @@ def _written() -> Iterator[tuple[Session, list[Placement]]]:
         abort(403, str(error))
     sessions: sessionmaker[Session] = current_app.config["SESSIONS"]
     with sessions() as session:
-        placements = placements_of(session, assignment_id, worker_id, lock=True)
-        if not placements:
+        drawn = drawn_for(session, assignment_id, worker_id, lock=True)
+        if not drawn:
             abort(403, "Nothing was shown for this assignment. Open the task again.")
-        yield session, placements
+        yield session, drawn
 
 
 def _secret() -> str:
     return str(current_app.secret_key)
 
 
-def _accepted(session: Session, hit: Hit, visit: Visit) -> Page:
+def _preview(session: Session, public_id: str) -> Page:
+    found = find_hit(session, public_id)
+    if found is None:
+        abort(404, NO_TASK)
+    return preview_page(session, found)
+
+
+def _accepted(session: Session, public_id: str, visit: Visit) -> Page:
+    arrival = find_arrival(session, public_id, visit.assignment_id, visit.worker_id)
+    if arrival is None:
+        abort(404, NO_TASK)
+    task, known = arrival.task, current_app.config["KNOWN"]
     # A HIT whose id has not come back yet may already be at work: it is given the benefit.
-    if hit.hit_id not in (None, visit.hit_id):
+    if task.hit_id not in (None, visit.hit_id):
         abort(403, "This page does not belong to that HIT. Nothing was recorded.")
-    hits = hits_of_record(hit.study.hits)
+    _refuse_who_did_enough(session, arrival)
     names = visit.assignment_id, visit.worker_id
-    others = others_opened(session, hit.study_id, *names, most=hits.most_per_worker or 1)
-    if hits.most_per_worker is not None and others >= hits.most_per_worker:
+    drawn = drawn_for(session, *names) if arrival.drawn else []
+    if not drawn or any(each.left for each in drawn):
+        drawn = _place(known, arrival)
+    return accepted_page(session, known, task, drawn, first=not arrival.others)
+
+
+def _refuse_who_did_enough(session: Session, arrival: Arrival) -> None:
+    most = arrival.task.hits.most_per_worker
+    if most is None or not arrival.others:
+        return
+    if others_opened(session, arrival, most=most) >= most:
         abort(
             403,
-            f"Thank you: you have done {hits.most_per_worker} of these HITs, the most that this "
+            f"Thank you: you have done {most} of these HITs, the most that this "
             "study asks of one person. Please return this HIT.",
         )
-    shown = placements_of(session, *names)
-    if not shown or any(placement.left_at for placement in shown):
-        shown = _reserve(hit, *names)
-    return accepted_page(session, hit, hits, shown, first=not others)
 
 
-def _reserve(hit: Hit, assignment_id: str, worker_id: str) -> list[Placement]:
+def _place(known: Known, arrival: Arrival) -> list[Drawn]:
     sessions: sessionmaker[Session] = current_app.config["SESSIONS"]
     with sessions() as session:
-        known = session.merge(hit, load=False)  # it was read a moment ago
         try:
-            return reserve(session, known, assignment_id, worker_id, at=now())
+            return place(session, known, arrival, at=now())
         except (NothingLeft, NotYours) as error:
             abort(403, str(error))
