@@ -12,7 +12,7 @@ from werkzeug.exceptions import HTTPException
 
 from hit_server.console.sign_in import sign_in
 from hit_server.console.views import console
-from hit_server.database import reading_factory, session_factory
+from hit_server.database import reading_engine, session_factory
 from hit_server.images import images
 from hit_server.known import Known
 from hit_server.pages import pages
@@ -39,8 +39,10 @@ def create_app(settings: Settings, engine: Engine, *, approve: Approve | None = 
         __name__, template_folder=str(ROOT / "templates"), static_folder=str(ROOT / "static")
     )
     app.config["SETTINGS"] = settings
+    app.config["ENGINE"] = engine
+    app.config["READING_ENGINE"] = reading_engine(engine)
     app.config["SESSIONS"] = session_factory(engine)
-    app.config["READING"] = reading_factory(engine)
+    app.config["READING"] = session_factory(app.config["READING_ENGINE"])
     app.config["KNOWN"] = Known()
     app.config["SIZES"] = {}
     app.config["FILES"] = {}

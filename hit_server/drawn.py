@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from sqlalchemy import and_, bindparam, select
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, and_, bindparam, select
 
 from hit_server.records import Assignment, Placement, SavedAnswer
 
@@ -78,7 +77,7 @@ class Drawn:
 
 
 def drawn_for(
-    session: Session, assignment_id: str, worker_id: str, *, lock: bool = False
+    connection: Connection, assignment_id: str, worker_id: str, *, lock: bool = False
 ) -> list[Drawn]:
     """What was drawn for a worker's assignment, in the order of its page.
 
@@ -87,7 +86,7 @@ def drawn_for(
     """
     names = {"assignment": assignment_id, "worker": worker_id}
     found: dict[int, Drawn] = {}
-    for row in session.execute(_TO_CHANGE if lock else _DRAWN, names):
+    for row in connection.execute(_TO_CHANGE if lock else _DRAWN, names):
         *placement, question, kept, label = row
         if row.id not in found:
             found[row.id] = Drawn(*placement)

@@ -84,4 +84,5 @@ def _kept(content: bytes, kind: str) -> Response:
     # No modification time and no name of the file: they could tell methods apart.
     response = Response(content, mimetype=kind)
     response.headers["Cache-Control"] = KEPT
-    return response.make_conditional(request, accept_ranges=True, complete_length=len(content))
+    response.make_conditional(request, accept_ranges=True, complete_length=len(content))
+    return response

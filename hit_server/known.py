@@ -6,8 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import bindparam, select
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, bindparam, select
 
 from hit_server.records import Comparison, ImageRecord, ShownImage
 
@@ -49,6 +48,10 @@ class KnownImage:
     height: int
 
 
+Images = dict[int, dict[str, KnownImage]]
+"""Images by the comparison's record and by name."""
+
+
 @dataclass(frozen=True, slots=True)
 class KnownComparison:
     """A comparison that a HIT shows, or may show, and its images by the names of its methods."""
@@ -70,39 +73,39 @@ class Known:
     comparisons: dict[int, KnownComparison] = field(default_factory=dict)
     hits: dict[int, list[int]] = field(default_factory=dict)
 
-    def of_hit(self, session: Session, hit_record_id: int) -> list[KnownComparison]:
+    def of_hit(self, connection: Connection, hit_record_id: int) -> list[KnownComparison]:
         """What a HIT shows that is not pooled, in its order: written together with the HIT."""
         ids = self.hits.get(hit_record_id)
         if ids is None:
-            ids = [row.id for row in session.execute(_OF_HIT, {"hit": hit_record_id})]
+            ids = [row.id for row in connection.execute(_OF_HIT, {"hit": hit_record_id})]
             _make_room(self.hits)
             self.hits[hit_record_id] = ids
-        return self.named(session, ids)
+        return self.named(connection, ids)
 
-    def named(self, session: Session, ids: Iterable[int]) -> list[KnownComparison]:
+    def named(self, connection: Connection, ids: Iterable[int]) -> list[KnownComparison]:
         """Comparisons by their records, in the order given."""
         wanted = list(ids)
         found = {each: self.comparisons.get(each) for each in wanted}
         missing = [each for each, known in found.items() if known is None]
         if missing:
-            found |= _read(session, missing)
+            found |= _read(connection, missing)
             _make_room(self.comparisons)
             self.comparisons |= {each: known for each in missing if (known := found[each])}
         return [known for each in wanted if (known := found[each])]
 
 
-def images_named(session: Session, comparisons: Iterable[int]) -> dict[int, dict[str, KnownImage]]:
+def images_named(connection: Connection, comparisons: Iterable[int]) -> Images:
     """Images by the comparison's record and by name, those of its checks included."""
-    found: dict[int, dict[str, KnownImage]] = {each: {} for each in comparisons}
-    for comparison_id, name, *image in session.execute(_IMAGES, {"comparisons": list(found)}):
+    found: Images = {each: {} for each in comparisons}
+    for comparison_id, name, *image in connection.execute(_IMAGES, {"comparisons": list(found)}):
         found[comparison_id][name] = KnownImage(*image)
     return found
 
 
-def _read(session: Session, ids: list[int]) -> dict[int, KnownComparison]:
-    images = images_named(session, ids)
+def _read(connection: Connection, ids: list[int]) -> dict[int, KnownComparison]:
+    images = images_named(connection, ids)
     found = {}
-    for row in session.execute(_COMPARISONS, {"comparisons": ids}):
+    for row in connection.execute(_COMPARISONS, {"comparisons": ids}):
         # A check's image comes later, and may be one that is still replaced.
         own = {name: image for name, image in images[row.id].items() if name in row.methods}
         found[row.id] = KnownComparison(*row, images=own)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 from sqlalchemy.orm import Session
 
 from hit_server.comparisons import slot_order
@@ -55,21 +55,21 @@ class Page:
 
 
 def accepted_page(
-    session: Session, known: Known, task: Task, drawn: Sequence[Drawn], *, first: bool
+    connection: Connection, known: Known, task: Task, drawn: Sequence[Drawn], *, first: bool
 ) -> Page:
     """The page of a worker's assignment.
 
     Args:
-        session: of the study's database.
+        connection: to the study's database.
         known: what this process remembers of the database's comparisons.
         task: the HIT that the worker accepted.
         drawn: for the assignment.
         first: whether it is the worker's first HIT of the study: instructions are open then.
     """
     ids = [each.comparison_id for each in drawn]
-    comparisons = {each.id: each for each in known.named(session, ids)}
+    comparisons = {each.id: each for each in known.named(connection, ids)}
     checks = {each.comparison_id for each in drawn if each.kind != "vote"}
-    of_checks = images_named(session, checks) if checks else {}
+    of_checks = images_named(connection, checks) if checks else {}
     asked = {question.key: question for question in task.hits.questions}
     pairs = []
     for each in drawn:
@@ -95,7 +95,7 @@ def preview_page(session: Session, hit: Hit) -> Page:
     if hit.pooled:
         of_study = select(Comparison).where(Comparison.study_id == hit.study_id)
         shown = list(session.scalars(of_study.order_by(Comparison.key).limit(hits.per_hit)))
-    images = images_named(session, [comparison.id for comparison in shown])
+    images = images_named(session.connection(), [comparison.id for comparison in shown])
     pairs = []
     for number, comparison in enumerate(shown, 1):
         pairs.append(

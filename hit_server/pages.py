@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from flask import Blueprint, Response, abort, current_app, render_template, request, url_for
+from sqlalchemy import Connection, Engine
 from sqlalchemy.orm import Session, sessionmaker
 
+from hit_server.database import writing
 from hit_server.drawn import Drawn, drawn_for
 from hit_server.known import Known
 from hit_server.page import Page, accepted_page, preview_page
@@ -33,12 +35,7 @@ def hit(public_id: str) -> str:
         visit = read_visit(request.args, settings.sites)
     except BadVisit as error:
         abort(400, str(error))
-    # What only reads waits for no writer: pages are mostly read.
-    reading: sessionmaker[Session] = current_app.config["READING"]
-    with reading() as session:
-        page = (
-            _preview(session, public_id) if visit.preview else _accepted(session, public_id, visit)
-        )
+    page = _preview(public_id) if visit.preview else _accepted(public_id, visit)
     token = sign(_secret(), visit.assignment_id, visit.worker_id)
     return render_template(
         "hit/page.html",
@@ -62,9 +59,9 @@ def _image_url(settings: Settings) -> Callable[[str], str]:
 @pages.post("/answers")
 def answers() -> Response:
     """Keep what was answered so far. The form's own submission, to the crowd, is what counts."""
-    with _written() as (session, drawn):
+    with _written() as (connection, drawn):
         try:
-            save(session, drawn, request.form, at=now())
+            save(connection, drawn, request.form, at=now())
         except TooLate as error:
             abort(409, str(error))
         except ValueError as error:
@@ -75,59 +72,68 @@ def answers() -> Response:
 @pages.post("/left")
 def left() -> Response:
     """A page was closed: if it was not finished, its comparisons may go to somebody else."""
-    with _written() as (session, drawn):
+    with _written() as (connection, drawn), Session(connection) as session:
         leave(session, drawn, at=now())
     return Response(status=204)
 
 
 @contextmanager
-def _written() -> Iterator[tuple[Session, list[Drawn]]]:
-    """The assignment that a page may write about, by its token."""
+def _written() -> Iterator[tuple[Connection, list[Drawn]]]:
+    """The assignment that a page may write about, by its token; kept where nothing is raised."""
     refuse_other_sites()
     try:
         assignment_id, worker_id = read_token(_secret(), request.args.get("token", ""))
     except BadToken as error:
         abort(403, str(error))
-    sessions: sessionmaker[Session] = current_app.config["SESSIONS"]
-    with sessions() as session:
-        drawn = drawn_for(session, assignment_id, worker_id, lock=True)
+    _ = request.form  # is read before others wait for this request to write
+    with _engine("ENGINE").begin() as connection:
+        drawn = drawn_for(connection, assignment_id, worker_id, lock=True)
         if not drawn:
             abort(403, "Nothing was shown for this assignment. Open the task again.")
-        yield session, drawn
+        yield connection, drawn
+
+
+def _engine(name: str) -> Engine:
+    engine: Engine = current_app.config[name]
+    return engine
 
 
 def _secret() -> str:
     return str(current_app.secret_key)
 
 
-def _preview(session: Session, public_id: str) -> Page:
-    found = find_hit(session, public_id)
-    if found is None:
-        abort(404, NO_TASK)
-    return preview_page(session, found)
+def _preview(public_id: str) -> Page:
+    reading: sessionmaker[Session] = current_app.config["READING"]
+    with reading() as session:
+        found = find_hit(session, public_id)
+        if found is None:
+            abort(404, NO_TASK)
+        return preview_page(session, found)
 
 
-def _accepted(session: Session, public_id: str, visit: Visit) -> Page:
-    arrival = find_arrival(session, public_id, visit.assignment_id, visit.worker_id)
-    if arrival is None:
-        abort(404, NO_TASK)
-    task, known = arrival.task, current_app.config["KNOWN"]
-    # A HIT whose id has not come back yet may already be at work: it is given the benefit.
-    if task.hit_id not in (None, visit.hit_id):
-        abort(403, "This page does not belong to that HIT. Nothing was recorded.")
-    _refuse_who_did_enough(session, arrival)
+def _accepted(public_id: str, visit: Visit) -> Page:
+    known: Known = current_app.config["KNOWN"]
     names = visit.assignment_id, visit.worker_id
-    drawn = drawn_for(session, *names) if arrival.drawn else []
-    if not drawn or any(each.left for each in drawn):
-        drawn = _place(known, arrival)
-    return accepted_page(session, known, task, drawn, first=not arrival.others)
+    # What only reads waits for no writer: pages are mostly read.
+    with _engine("READING_ENGINE").connect() as connection:
+        arrival = find_arrival(connection, public_id, *names)
+        if arrival is None:
+            abort(404, NO_TASK)
+        # A HIT whose id has not come back yet may already be at work: it is given the benefit.
+        if arrival.task.hit_id not in (None, visit.hit_id):
+            abort(403, "This page does not belong to that HIT. Nothing was recorded.")
+        _refuse_who_did_enough(connection, arrival)
+        drawn = drawn_for(connection, *names) if arrival.drawn else []
+        if not drawn or any(each.left for each in drawn):
+            drawn = _place(connection, known, arrival)
+        return accepted_page(connection, known, arrival.task, drawn, first=not arrival.others)
 
 
-def _refuse_who_did_enough(session: Session, arrival: Arrival) -> None:
+def _refuse_who_did_enough(connection: Connection, arrival: Arrival) -> None:
     most = arrival.task.hits.most_per_worker
     if most is None or not arrival.others:
         return
-    if others_opened(session, arrival, most=most) >= most:
+    if others_opened(connection, arrival, most=most) >= most:
         abort(
             403,
             f"Thank you: you have done {most} of these HITs, the most that this "
@@ -135,10 +141,9 @@ def _refuse_who_did_enough(session: Session, arrival: Arrival) -> None:
         )
 
 
-def _place(known: Known, arrival: Arrival) -> list[Drawn]:
-    sessions: sessionmaker[Session] = current_app.config["SESSIONS"]
-    with sessions() as session:
+def _place(connection: Connection, known: Known, arrival: Arrival) -> list[Drawn]:
+    with writing(connection), Session(connection) as session:
         try:
-            return place(session, known, arrival, at=now())
+            return place(connection, session, known, arrival, at=now())
         except (NothingLeft, NotYours) as error:
             abort(403, str(error))

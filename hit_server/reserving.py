@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import and_, bindparam, insert, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, insert, or_, select, union_all, update
 from sqlalchemy.orm import Session, joinedload
 
 from hit_server.checks import check_for
@@ -44,18 +44,15 @@ _IN_THE_WAY = and_(
         _P.worker_id == bindparam("worker"),
     ),
 )
-_HOLDS = and_(
-    _P.comparison_id.in_(bindparam("comparisons", expanding=True)),
-    _P.kind == "vote",
-    _P.released_at.is_(None),
-)
+_HOLDS = and_(_P.kind == "vote", _P.released_at.is_(None))
+_OF_HIT = select(_C.id).where(_C.hit_record_id == bindparam("hit"))
 _PLACEMENTS_OF = (
     select(Placement)
     .where(_MINE)
     .order_by(Placement.number)
     .options(joinedload(Placement.comparison, innerjoin=True), joinedload(Placement.saved))
 )
-_AROUND = select(
+_COLUMNS = select(
     _P.id,
     _P.assignment_id,
     _P.worker_id,
@@ -63,13 +60,19 @@ _AROUND = select(
     _P.comparison_id,
     _P.slot,
     _P.kind,
-).where(or_(_MINE, _IN_THE_WAY, _HOLDS))
-_TAKEN = select(_P.comparison_id, _P.slot).where(_HOLDS)
+)
+# Two questions in one: a database that is asked "either, or" reads the whole table.
+_AROUND = union_all(
+    _COLUMNS.where(or_(_MINE, _IN_THE_WAY)), _COLUMNS.where(_HOLDS, _P.comparison_id.in_(_OF_HIT))
+)
+_TAKEN = select(_P.comparison_id, _P.slot).where(
+    _HOLDS, _P.comparison_id.in_(bindparam("comparisons", expanding=True))
+)
 _TABLES = Record.metadata.tables
 _INSERT = insert(_TABLES[Placement.__tablename__])
 _RESERVE = (
     update(_TABLES[Comparison.__tablename__])
-    .where(_C.id.in_(bindparam("comparisons", expanding=True)))
+    .where(_C.id == bindparam("comparison"))
     .values(reserved=_C.reserved + 1)
 )
 _SEEN = (
@@ -100,7 +103,8 @@ def reserve(
 ) -> list[Placement]:
     """What `place` draws, as records: for whoever works with records and not with pages."""
     session.flush()
-    place(session, Known(), Arrival(task_of(hit), assignment_id, worker_id), at=at)
+    arrival = Arrival(task_of(hit), assignment_id, worker_id)
+    place(session.connection(), session, Known(), arrival, at=at)
     # It was written without the session's objects: what they hold is old.
     fresh = _PLACEMENTS_OF.execution_options(populate_existing=True)
     found = session.scalars(fresh, {"assignment": assignment_id, "worker": worker_id})
@@ -109,11 +113,14 @@ def reserve(
     return placements
 
 
-def place(session: Session, known: Known, arrival: Arrival, *, at: datetime) -> list[Drawn]:
+def place(
+    connection: Connection, session: Session, known: Known, arrival: Arrival, *, at: datetime
+) -> list[Drawn]:
     """What a worker's assignment shows: drawn at the first call, the same ever after.
 
     Args:
-        session: of the study's database.
+        connection: to the study's database, in a transaction that the caller commits.
+        session: of the same connection, for what is asked so rarely that it may take objects.
         known: what this process remembers of the database's comparisons.
         arrival: the worker's assignment, and the HIT that was accepted.
         at: the present.
@@ -123,30 +130,29 @@ def place(session: Session, known: Known, arrival: Arrival, *, at: datetime) -> 
         NotYours: somebody else has submitted this assignment.
     """
     task, names = arrival.task, (arrival.assignment_id, arrival.worker_id)
-    _wait_for_others(session, task)
-    bound = [] if task.pooled else known.of_hit(session, task.id)
-    around = _around(session, arrival, bound)
+    _wait_for_others(connection, task)
+    bound = [] if task.pooled else known.of_hit(connection, task.id)
+    around = _around(connection, arrival, bound)
     if around.mine:
-        session.execute(_SEEN, {"assignment": names[0], "worker": names[1], "at": at})
-        session.commit()
-        return drawn_for(session, *names)
+        connection.execute(_SEEN, {"assignment": names[0], "worker": names[1], "at": at})
+        return drawn_for(connection, *names)
     if around.others:
         take_from_others(session, around.others, arrival.assignment_id, at)
-        around = _around(session, arrival, bound)
-    made = _Drawing(session, known, arrival, at).page(bound, around.taken)
-    _write(session, arrival, made, at)
-    session.commit()
+        around = _around(connection, arrival, bound)
+    made = _Drawing(connection, session, known, arrival, at).page(bound, around.taken)
+    session.flush()
+    _write(connection, arrival, made, at)
     return made
 
 
-def _wait_for_others(session: Session, task: Task) -> None:
+def _wait_for_others(connection: Connection, task: Task) -> None:
     """Those who come at once wait for each other on PostgreSQL; SQLite has one writer."""
-    if session.get_bind().dialect.name == "sqlite":
+    if connection.dialect.name == "sqlite":
         return
     if task.pooled:
-        session.execute(_LOCKED_STUDY, {"id": task.study_id})
+        connection.execute(_LOCKED_STUDY, {"id": task.study_id})
     else:
-        session.execute(_LOCKED_HIT, {"id": task.id})
+        connection.execute(_LOCKED_HIT, {"id": task.id})
 
 
 @dataclass
@@ -160,15 +166,14 @@ class _Around:
     """Records of what the same assignment, or the same worker with this HIT, had reserved."""
 
 
-def _around(session: Session, arrival: Arrival, bound: Sequence[KnownComparison]) -> _Around:
+def _around(connection: Connection, arrival: Arrival, bound: Sequence[KnownComparison]) -> _Around:
     found = _Around({each.id: set() for each in bound})
     names = {
         "assignment": arrival.assignment_id,
         "worker": arrival.worker_id,
         "hit": arrival.task.id,
-        "comparisons": list(found.taken),
     }
-    for each in session.execute(_AROUND, names):
+    for each in connection.execute(_AROUND, names):
         same = (
             each.assignment_id == arrival.assignment_id,
             each.worker_id == arrival.worker_id,
@@ -183,9 +188,9 @@ def _around(session: Session, arrival: Arrival, bound: Sequence[KnownComparison]
     return found
 
 
-def _taken(session: Session, comparisons: Sequence[KnownComparison]) -> Slots:
+def _taken(connection: Connection, comparisons: Sequence[KnownComparison]) -> Slots:
     taken: Slots = {each.id: set() for each in comparisons}
-    for comparison_id, slot in session.execute(_TAKEN, {"comparisons": list(taken)}):
+    for comparison_id, slot in connection.execute(_TAKEN, {"comparisons": list(taken)}):
         taken[comparison_id].add(slot)
     return taken
 
@@ -194,6 +199,7 @@ def _taken(session: Session, comparisons: Sequence[KnownComparison]) -> Slots:
 class _Drawing:
     """The page of a new assignment, being drawn: comparisons with their slots, and checks."""
 
+    connection: Connection
     session: Session
     known: Known
     arrival: Arrival
@@ -203,8 +209,8 @@ class _Drawing:
         """Everything on it, in its order."""
         task, chosen = self.arrival.task, list(bound)
         if task.pooled:
-            chosen = self.known.named(self.session, self._open_ones(task.hits.per_hit))
-            taken = _taken(self.session, chosen)
+            chosen = self.known.named(self.connection, self._open_ones(task.hits.per_hit))
+            taken = _taken(self.connection, chosen)
         if not chosen:
             raise NothingLeft(
                 "You have judged every comparison that is open now. Thank you. Please return "
@@ -266,7 +272,7 @@ class _Drawing:
         task = self.arrival.task
         keys = [question.key for question in task.hits.questions]
         if task.hits.question_order == "random":
-            (comparison,) = self.known.named(self.session, [drawn.comparison_id])
+            (comparison,) = self.known.named(self.connection, [drawn.comparison_id])
             about = f"{task.seed}|questions|{comparison.key}|{drawn.slot}|{number}"
             random.Random(about).shuffle(keys)
         return keys
@@ -292,7 +298,7 @@ def _least_reserved(session: Session, task: Task, worker_id: str, number: int) -
     return list(session.scalars(statement))
 
 
-def _write(session: Session, arrival: Arrival, made: Sequence[Drawn], at: datetime) -> None:
+def _write(connection: Connection, arrival: Arrival, made: Sequence[Drawn], at: datetime) -> None:
     """Insert what was drawn, and count its votes."""
     task = arrival.task
     same = {
@@ -305,6 +311,6 @@ def _write(session: Session, arrival: Arrival, made: Sequence[Drawn], at: dateti
     }
     columns = ("comparison_id", "number", "kind", "slot", "methods", "questions")
     rows = [same | {name: getattr(each, name) for name in columns} for each in made]
-    session.execute(_INSERT, rows)
-    votes = [each.comparison_id for each in made if each.kind == "vote"]
-    session.execute(_RESERVE, {"comparisons": votes})
+    connection.execute(_INSERT, rows)
+    votes = [{"comparison": each.comparison_id} for each in made if each.kind == "vote"]
+    connection.execute(_RESERVE, votes)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, insert, update
+from sqlalchemy import Connection, bindparam, insert, update
 from sqlalchemy.orm import Session
 
 from hit_server.drawn import Drawn
@@ -21,7 +21,7 @@ _INSERT = insert(_SAVED)
 _UPDATE = update(_SAVED).where(_SAVED.c.id == bindparam("kept"))
 _SEEN = (
     update(_PLACEMENTS)
-    .where(_PLACEMENTS.c.id.in_(bindparam("placements", expanding=True)))
+    .where(_PLACEMENTS.c.id == bindparam("placement"))
     .values(seen_at=bindparam("at"), left_at=None)
 )
 
@@ -31,12 +31,12 @@ class TooLate(Exception):
 
 
 def save(
-    session: Session, drawn: Sequence[Drawn], fields: Mapping[str, str], *, at: datetime
+    connection: Connection, drawn: Sequence[Drawn], fields: Mapping[str, str], *, at: datetime
 ) -> None:
     """Keep the answers that a form holds so far; sending them again changes nothing.
 
     Args:
-        session: of the study's database.
+        connection: to the study's database, in a transaction.
         drawn: for the assignment, locked.
         fields: as the page's form names them; questions that are open are left out.
         at: the present.
@@ -68,11 +68,10 @@ def save(
             else:
                 changed.append({"kept": kept.id} | values)
     if new:
-        session.execute(_INSERT, new)
+        connection.execute(_INSERT, new)
     if changed:
-        session.execute(_UPDATE, changed)
-    session.execute(_SEEN, {"placements": [each.id for each in drawn], "at": at})
-    session.commit()
+        connection.execute(_UPDATE, changed)
+    connection.execute(_SEEN, [{"placement": each.id, "at": at} for each in drawn])
 
 
 def leave(session: Session, drawn: Sequence[Drawn | Placement], *, at: datetime) -> None:

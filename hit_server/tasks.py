@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Text, bindparam, cast, select
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, Text, bindparam, cast, select
 
 from hit_server.hits import Hits, hits_of_record, hits_of_text
 from hit_server.records import Hit, Placement, StudyRecord
@@ -80,11 +79,11 @@ class Arrival:
 
 
 def find_arrival(
-    session: Session, public_id: str, assignment_id: str, worker_id: str
+    connection: Connection, public_id: str, assignment_id: str, worker_id: str
 ) -> Arrival | None:
     """A HIT by the name in its page's address, and what matters of who opens it."""
     names = {"name": public_id, "assignment": assignment_id, "worker": worker_id}
-    row = session.execute(_TASK, names).one_or_none()
+    row = connection.execute(_TASK, names).one_or_none()
     if row is None:
         return None
     *columns, hits, drawn, others = row
@@ -107,7 +106,7 @@ def task_of(hit: Hit) -> Task:
     )
 
 
-def others_opened(session: Session, arrival: Arrival, *, most: int) -> int:
+def others_opened(connection: Connection, arrival: Arrival, *, most: int) -> int:
     """How many other assignments of a study a worker has opened and not given back.
 
     Counting ends at `most`.
@@ -118,4 +117,4 @@ def others_opened(session: Session, arrival: Arrival, *, most: int) -> int:
         "worker": arrival.worker_id,
         "most": most,
     }
-    return len(session.execute(_COUNTED, names).all())
+    return len(connection.execute(_COUNTED, names).all())
