@@ -10,7 +10,7 @@ from flask import Flask, render_template
 from sqlalchemy import Engine, text
 from werkzeug.exceptions import HTTPException
 
-from hit_server.console.sign_in import sign_in
+from hit_server.console.sign_in import ConsoleSessions, sign_in
 from hit_server.console.views import console
 from hit_server.database import reading_engine, session_factory
 from hit_server.images import images
@@ -54,6 +54,7 @@ def create_app(settings: Settings, engine: Engine, *, approve: Approve | None = 
         "SESSION_COOKIE_SAMESITE": "Strict",
         "SESSION_COOKIE_HTTPONLY": True,
     }
+    app.session_interface = ConsoleSessions()
     app.config["SESSION_COOKIE_SECURE"] = settings.public_url.startswith("https://")
     with app.config["SESSIONS"]() as session:
         app.secret_key = secret_of(session, settings)
