@@ -6,7 +6,7 @@ rarely, so it comes as records.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -34,7 +34,7 @@ def release(session: Session, placement: Placement, at: datetime) -> None:
 
 
 def take_from_others(
-    session: Session, others: Sequence[int], assignment_id: str, at: datetime
+    session: Session, others: Collection[int], assignment_id: str, at: datetime
 ) -> None:
     """Release what the same assignment, or the same worker with this HIT before, had reserved.
 

@@ -12,7 +12,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, and_, bindparam, insert, or_, select, union_all, update
+from sqlalchemy import (
+    Connection,
+    and_,
+    bindparam,
+    insert,
+    literal_column,
+    select,
+    union_all,
+    update,
+)
 from sqlalchemy.orm import Session, joinedload
 
 from hit_server.checks import check_for
@@ -36,15 +45,9 @@ __all__ = ["NotYours", "NothingLeft", "place", "placements_of", "reserve"]
 # Statements that every page asks are built once: building one takes longer than running it.
 _P, _C = Placement.__table__.c, Comparison.__table__.c
 _MINE = and_(_P.assignment_id == bindparam("assignment"), _P.worker_id == bindparam("worker"))
-_IN_THE_WAY = and_(
-    _P.hit_record_id == bindparam("hit"),
-    _P.released_at.is_(None),
-    or_(
-        _P.assignment_id == bindparam("assignment"),
-        _P.worker_id == bindparam("worker"),
-    ),
-)
-_HOLDS = and_(_P.kind == "vote", _P.released_at.is_(None))
+# The kind is written out: SQLite plans a statement anew at each turn when a value that it is
+# given might choose a partial index.
+_HOLDS = and_(_P.kind == literal_column("'vote'"), _P.released_at.is_(None))
 _OF_HIT = select(_C.id).where(_C.hit_record_id == bindparam("hit"))
 _PLACEMENTS_OF = (
     select(Placement)
@@ -60,10 +63,13 @@ _COLUMNS = select(
     _P.comparison_id,
     _P.slot,
     _P.kind,
+    _P.released_at.is_(None).label("held"),
 )
-# Two questions in one: a database that is asked "either, or" reads the whole table.
+# Three questions in one: "either, or" has databases read more than they need, or everything.
 _AROUND = union_all(
-    _COLUMNS.where(or_(_MINE, _IN_THE_WAY)), _COLUMNS.where(_HOLDS, _P.comparison_id.in_(_OF_HIT))
+    _COLUMNS.where(_P.assignment_id == bindparam("assignment")),
+    _COLUMNS.where(_P.hit_record_id == bindparam("hit"), _P.worker_id == bindparam("worker")),
+    _COLUMNS.where(_HOLDS, _P.comparison_id.in_(_OF_HIT)),
 )
 _TAKEN = select(_P.comparison_id, _P.slot).where(
     _HOLDS, _P.comparison_id.in_(bindparam("comparisons", expanding=True))
@@ -162,7 +168,7 @@ class _Around:
     taken: Slots
     mine: bool = False
     """Whether something was drawn for the assignment before."""
-    others: list[int] = field(default_factory=list)
+    others: set[int] = field(default_factory=set)
     """Records of what the same assignment, or the same worker with this HIT, had reserved."""
 
 
@@ -181,8 +187,10 @@ def _around(connection: Connection, arrival: Arrival, bound: Sequence[KnownCompa
         if all(same):
             found.mine = True
             continue
+        if not each.held:
+            continue
         if any(same) and each.hit_record_id == arrival.task.id:
-            found.others.append(each.id)
+            found.others.add(each.id)
         if each.kind == "vote" and each.comparison_id in found.taken:
             found.taken[each.comparison_id].add(each.slot)
     return found
