@@ -11,7 +11,7 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, Executable, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, DisconnectionError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
@@ -107,6 +107,15 @@ def writing(connection: Connection) -> Iterator[None]:
         connection.rollback()
         raise
     connection.commit()
+
+
+def execute_rows(connection: Connection, statement: Executable, rows: list[dict[str, Any]]) -> None:
+    """Execute a statement for each of some rows; nothing where there are none.
+
+    One row goes alone: for a list, PostgreSQL's driver opens a pipeline, which takes longer.
+    """
+    if rows:
+        connection.execute(statement, rows if len(rows) > 1 else rows[0])
 
 
 def alembic_config(engine: Engine, migrations: str = "") -> Config:

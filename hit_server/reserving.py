@@ -26,6 +26,7 @@ from sqlalchemy.orm import Session, joinedload
 
 from hit_server.checks import check_for
 from hit_server.comparisons import slot_order
+from hit_server.database import execute_rows
 from hit_server.drawn import Drawn, drawn_for
 from hit_server.known import Known, KnownComparison
 from hit_server.reclaiming import (
@@ -75,7 +76,7 @@ _TAKEN = select(_P.comparison_id, _P.slot).where(
     _HOLDS, _P.comparison_id.in_(bindparam("comparisons", expanding=True))
 )
 _TABLES = Record.metadata.tables
-_INSERT = insert(_TABLES[Placement.__tablename__])
+_INSERT = insert(_TABLES[Placement.__tablename__]).inline()
 _RESERVE = (
     update(_TABLES[Comparison.__tablename__])
     .where(_C.id == bindparam("comparison"))
@@ -319,6 +320,6 @@ def _write(connection: Connection, arrival: Arrival, made: Sequence[Drawn], at: 
     }
     columns = ("comparison_id", "number", "kind", "slot", "methods", "questions")
     rows = [same | {name: getattr(each, name) for name in columns} for each in made]
-    connection.execute(_INSERT, rows)
+    execute_rows(connection, _INSERT, rows)
     votes = [{"comparison": each.comparison_id} for each in made if each.kind == "vote"]
-    connection.execute(_RESERVE, votes)
+    execute_rows(connection, _RESERVE, votes)

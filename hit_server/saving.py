@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, insert, update
 from sqlalchemy.orm import Session
 
+from hit_server.database import execute_rows
 from hit_server.drawn import Drawn
 from hit_server.reading import read_answer
 from hit_server.records import Placement, Record, SavedAnswer
@@ -17,7 +18,7 @@ from hit_server.records import Placement, Record, SavedAnswer
 _TABLES = Record.metadata.tables
 _SAVED = _TABLES[SavedAnswer.__tablename__]
 _PLACEMENTS = _TABLES[Placement.__tablename__]
-_INSERT = insert(_SAVED)
+_INSERT = insert(_SAVED).inline()
 _UPDATE = update(_SAVED).where(_SAVED.c.id == bindparam("kept"))
 _SEEN = (
     update(_PLACEMENTS)
@@ -67,11 +68,9 @@ def save(
                 new.append({"placement_id": each.id, "question": question} | values)
             else:
                 changed.append({"kept": kept.id} | values)
-    if new:
-        connection.execute(_INSERT, new)
-    if changed:
-        connection.execute(_UPDATE, changed)
-    connection.execute(_SEEN, [{"placement": each.id, "at": at} for each in drawn])
+    execute_rows(connection, _INSERT, new)
+    execute_rows(connection, _UPDATE, changed)
+    execute_rows(connection, _SEEN, [{"placement": each.id, "at": at} for each in drawn])
 
 
 def leave(session: Session, drawn: Sequence[Drawn | Placement], *, at: datetime) -> None:
