@@ -11,8 +11,8 @@ from gunicorn.app.base import BaseApplication
 from clearwinner.services import hit_application
 from generation.study import read_study_file
 
-THREADS = 4
-"""Of each process: for browsers that are slow to take an image. More only wait for each other."""
+THREADS = 2
+"""Of each process: one may wait for a slow browser. More only wait for each other."""
 
 
 class HitServer(BaseApplication):  # type: ignore[misc]

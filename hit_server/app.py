@@ -10,10 +10,11 @@ from flask import Flask, render_template
 from sqlalchemy import Engine, text
 from werkzeug.exceptions import HTTPException
 
-from hit_server.console.sign_in import sign_in
+from hit_server.console.sign_in import ConsoleSessions, sign_in
 from hit_server.console.views import console
-from hit_server.database import reading_factory, session_factory
+from hit_server.database import reading_engine, session_factory
 from hit_server.images import images
+from hit_server.known import Known
 from hit_server.pages import pages
 from hit_server.security import add_headers
 from hit_server.settings import Settings
@@ -38,8 +39,11 @@ def create_app(settings: Settings, engine: Engine, *, approve: Approve | None = 
         __name__, template_folder=str(ROOT / "templates"), static_folder=str(ROOT / "static")
     )
     app.config["SETTINGS"] = settings
+    app.config["ENGINE"] = engine
+    app.config["READING_ENGINE"] = reading_engine(engine)
     app.config["SESSIONS"] = session_factory(engine)
-    app.config["READING"] = reading_factory(engine)
+    app.config["READING"] = session_factory(app.config["READING_ENGINE"])
+    app.config["KNOWN"] = Known()
     app.config["SIZES"] = {}
     app.config["FILES"] = {}
     app.config["APPROVE"] = approve
@@ -50,6 +54,7 @@ def create_app(settings: Settings, engine: Engine, *, approve: Approve | None = 
         "SESSION_COOKIE_SAMESITE": "Strict",
         "SESSION_COOKIE_HTTPONLY": True,
     }
+    app.session_interface = ConsoleSessions()
     app.config["SESSION_COOKIE_SECURE"] = settings.public_url.startswith("https://")
     with app.config["SESSIONS"]() as session:
         app.secret_key = secret_of(session, settings)

@@ -14,9 +14,12 @@ from collections.abc import Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from hit_server.drawn import Drawn
+from hit_server.known import KnownComparison
 from hit_server.reading import NONE
 from hit_server.records import Comparison, ImageRecord, Placement, ShownImage
 from hit_server.registering import new_name
+from hit_server.tasks import Arrival
 
 COPY = "#copy"
 DISTRACTOR = "#distractor"
@@ -26,45 +29,50 @@ DISTANCE = 2
 
 def check_for(
     session: Session,
-    vote: Placement,
-    page: Sequence[Placement],
-    kinds: Sequence[str],
+    arrival: Arrival,
+    comparison: KnownComparison,
+    page: Sequence[Drawn],
     rng: random.Random,
-) -> Placement:
+) -> Drawn:
     """Draw a check that goes with a comparison of a worker's page.
+
+    A repeat needs something judged before, and a distractor another prompt: where there is none,
+    the same image twice stands in.
 
     Args:
         session: of the study's database.
-        vote: the comparison that it is drawn with.
-        page: everything that the worker judges in this assignment.
-        kinds: that may be drawn. A repeat needs something judged before, and a distractor
-            another prompt: where there is none, the same image twice stands in.
+        arrival: the worker's assignment.
+        comparison: that it is drawn with, one of the page's.
+        page: the votes of this assignment.
         rng: seeded by the study.
     """
-    kind = rng.choice(list(kinds))
+    kind = rng.choice(list(arrival.task.hits.checks.kinds))
+    turn, vote = next(
+        (turn, each) for turn, each in enumerate(page) if each.comparison_id == comparison.id
+    )
     if kind == "repeat":
-        before = page[: max(0, page.index(vote) + 1 - DISTANCE)]
-        earlier = [*_judged_before(session, vote), *before]
+        before = [(each.comparison_id, each.methods) for each in page]
+        earlier = [*_judged_before(session, arrival), *before[: max(0, turn + 1 - DISTANCE)]]
         if earlier:
-            chosen = rng.choice(earlier)
-            return _placement(vote, chosen.comparison, "repeat", chosen.methods[::-1])
+            chosen, methods = rng.choice(earlier)
+            return _check(chosen, "repeat", methods[::-1])
     method = rng.choice(vote.methods)
     if kind == "distractor":
-        other = _other_prompt(session, vote.comparison, method, rng)
+        other = _other_prompt(session, arrival.task.study_id, comparison.prompt_id, method, rng)
         if other is not None:
-            _shown(session, vote.comparison, DISTRACTOR, other.id)
+            _shown(session, comparison.id, DISTRACTOR, other)
             names = [method, DISTRACTOR]
             rng.shuffle(names)
-            return _placement(vote, vote.comparison, "distractor", names)
+            return _check(comparison.id, "distractor", names)
     image = session.scalars(
         select(ShownImage.image_id).where(
-            ShownImage.comparison_id == vote.comparison.id, ShownImage.name == method
+            ShownImage.comparison_id == comparison.id, ShownImage.name == method
         )
     ).one()
-    _shown(session, vote.comparison, method + COPY, image)
+    _shown(session, comparison.id, method + COPY, image)
     names = [method, method + COPY]
     rng.shuffle(names)
-    return _placement(vote, vote.comparison, "same", names)
+    return _check(comparison.id, "same", names)
 
 
 def passed(kind: str, question: str, choice: str, *, check_question: str) -> bool | None:
@@ -83,68 +91,53 @@ def passed(kind: str, question: str, choice: str, *, check_question: str) -> boo
     return None
 
 
-def _judged_before(session: Session, vote: Placement) -> list[Placement]:
-    """What the worker judged in earlier assignments, without the most recent."""
-    found = session.scalars(
-        select(Placement)
+def _judged_before(session: Session, arrival: Arrival) -> list[tuple[int, list[str]]]:
+    """What the worker judged in earlier assignments, without the most recent; as it was shown."""
+    found = session.execute(
+        select(Placement.comparison_id, Placement.methods)
         .join(Comparison)
         .where(
-            Comparison.study_id == vote.comparison.study_id,
-            Placement.worker_id == vote.worker_id,
-            Placement.assignment_id != vote.assignment_id,
+            Comparison.study_id == arrival.task.study_id,
+            Placement.worker_id == arrival.worker_id,
+            Placement.assignment_id != arrival.assignment_id,
             Placement.kind == "vote",
             Placement.released_at.is_(None),
         )
         .order_by(Placement.id)
     ).all()
-    return list(found[: -(DISTANCE - 1)])
+    return [(row.comparison_id, row.methods) for row in found[: -(DISTANCE - 1)]]
 
 
 def _other_prompt(
-    session: Session, comparison: Comparison, method: str, rng: random.Random
-) -> ImageRecord | None:
+    session: Session, study_id: int, prompt_id: str, method: str, rng: random.Random
+) -> int | None:
     """An image of the same method for another prompt."""
     others = session.scalars(
-        select(ImageRecord)
+        select(ImageRecord.id)
         .where(
-            ImageRecord.study_id == comparison.study_id,
+            ImageRecord.study_id == study_id,
             ImageRecord.method == method,
-            ImageRecord.prompt_id != comparison.prompt_id,
+            ImageRecord.prompt_id != prompt_id,
         )
         .order_by(ImageRecord.id)
     ).all()
     return rng.choice(others) if others else None
 
 
-def _shown(session: Session, comparison: Comparison, name: str, image_id: int) -> None:
+def _shown(session: Session, comparison_id: int, name: str, image_id: int) -> None:
     """Give an image a name in a comparison, once."""
     there = session.scalar(
         select(ShownImage.id).where(
-            ShownImage.comparison_id == comparison.id, ShownImage.name == name
+            ShownImage.comparison_id == comparison_id, ShownImage.name == name
         )
     )
     if there is None:
         session.add(
             ShownImage(
-                public_id=new_name(), comparison_id=comparison.id, image_id=image_id, name=name
+                public_id=new_name(), comparison_id=comparison_id, image_id=image_id, name=name
             )
         )
 
 
-def _placement(vote: Placement, comparison: Comparison, kind: str, names: list[str]) -> Placement:
-    return Placement(
-        comparison=comparison,
-        comparison_id=comparison.id,
-        hit=vote.hit,
-        hit_record_id=vote.hit_record_id,
-        assignment_id=vote.assignment_id,
-        worker_id=vote.worker_id,
-        kind=kind,
-        slot=None,
-        methods=list(names),
-        questions=[],
-        drawn_at=vote.drawn_at,
-        seen_at=vote.seen_at,
-        reserved_until=vote.reserved_until,
-        saved=[],
-    )
+def _check(comparison_id: int, kind: str, names: Sequence[str]) -> Drawn:
+    return Drawn(None, comparison_id, 0, kind, None, list(names), [])

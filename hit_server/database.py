@@ -11,7 +11,7 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Connection, Engine, Executable, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, DisconnectionError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
@@ -78,8 +78,8 @@ def session_factory(engine: Engine) -> sessionmaker[Session]:
     return sessionmaker(engine, expire_on_commit=False)
 
 
-def reading_factory(engine: Engine) -> sessionmaker[Session]:
-    """Sessions that only read, each statement for itself.
+def reading_engine(engine: Engine) -> Engine:
+    """The same database for those who only read, each statement for itself.
 
     On SQLite they wait for no writer, and no writer for them; PostgreSQL is spared the begin and
     the end of a transaction.
@@ -87,7 +87,35 @@ def reading_factory(engine: Engine) -> sessionmaker[Session]:
     options: dict[str, Any] = {READING: True}
     if engine.dialect.name != "sqlite":
         options["isolation_level"] = "AUTOCOMMIT"
-    return sessionmaker(engine.execution_options(**options), expire_on_commit=False)
+    return engine.execution_options(**options)
+
+
+@contextmanager
+def writing(connection: Connection) -> Iterator[None]:
+    """A transaction on a connection of `reading_engine`: kept unless something is raised.
+
+    Who reads and then writes need not take a second connection while holding the first: when
+    all have one and want another, nobody gets it.
+    """
+    if connection.dialect.name == "sqlite":
+        _begin_as_writer(connection)
+    else:
+        connection.exec_driver_sql("BEGIN")
+    try:
+        yield
+    except BaseException:
+        connection.rollback()
+        raise
+    connection.commit()
+
+
+def execute_rows(connection: Connection, statement: Executable, rows: list[dict[str, Any]]) -> None:
+    """Execute a statement for each of some rows; nothing where there are none.
+
+    One row goes alone: for a list, PostgreSQL's driver opens a pipeline, which takes longer.
+    """
+    if rows:
+        connection.execute(statement, rows if len(rows) > 1 else rows[0])
 
 
 def alembic_config(engine: Engine, migrations: str = "") -> Config:
@@ -146,7 +174,11 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 
 
 def _begin_immediate(connection: Any) -> None:
-    if connection.get_execution_options().get(READING, False):
-        return
-    connection.connection.driver_connection.queue()
+    if not connection.get_execution_options().get(READING, False):
+        _begin_as_writer(connection)
+
+
+def _begin_as_writer(connection: Connection) -> None:
+    driver: Any = connection.connection.driver_connection
+    driver.queue()
     connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -59,11 +59,12 @@ QUESTIONS = [
 
 def hits_of_record(table: dict[str, Any]) -> Hits:
     """The table `[hits]` as a study's record keeps it; checked once, as it rarely changes."""
-    return _checked_once(json.dumps(table, sort_keys=True))
+    return hits_of_text(json.dumps(table, sort_keys=True))
 
 
 @lru_cache(maxsize=64)
-def _checked_once(text: str) -> Hits:
+def hits_of_text(text: str) -> Hits:
+    """The table as the database holds it, in JSON."""
     return Hits.model_validate_json(text)
 
 

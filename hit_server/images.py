@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from io import BytesIO
 from pathlib import Path
 
-from flask import Blueprint, Response, abort, current_app, send_file
+from flask import Blueprint, Response, abort, current_app, request
 from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -15,7 +14,8 @@ from hit_server.records import Hit, ImageRecord, StudyRecord
 from hit_server.store import find_image
 
 images = Blueprint("images", __name__)
-A_YEAR = 31_536_000
+KEPT = "public, max-age=31536000, immutable"
+"""For a year."""
 STEP = 4096
 """Sizes are multiples of this: adding an image to a study rarely changes all the others'."""
 
@@ -82,10 +82,7 @@ def common_size(session: Session, study_id: int) -> int:
 def _kept(content: bytes, kind: str) -> Response:
     """A response that browsers keep for ever, in parts where they ask for parts."""
     # No modification time and no name of the file: they could tell methods apart.
-    response = send_file(
-        BytesIO(content), mimetype=kind, etag=False, last_modified=None, conditional=True
-    )
-    response.headers.pop("Last-Modified", None)
-    response.headers.pop("Content-Disposition", None)
-    response.headers["Cache-Control"] = f"public, max-age={A_YEAR}, immutable"
+    response = Response(content, mimetype=kind)
+    response.headers["Cache-Control"] = KEPT
+    response.make_conditional(request, accept_ranges=True, complete_length=len(content))
     return response

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 from sqlalchemy.orm import Session
 
 from hit_server.comparisons import slot_order
+from hit_server.drawn import Drawn
 from hit_server.hits import Example, Hits, Question, hits_of_record
-from hit_server.records import Comparison, Hit, Placement, ShownImage
-from hit_server.store import images_of
+from hit_server.known import Known, KnownImage, images_named
+from hit_server.records import Comparison, Hit
+from hit_server.tasks import Task
 
 
 @dataclass(frozen=True)
@@ -53,33 +55,37 @@ class Page:
 
 
 def accepted_page(
-    session: Session, hit: Hit, hits: Hits, placements: Sequence[Placement], *, first: bool
+    connection: Connection, known: Known, task: Task, drawn: Sequence[Drawn], *, first: bool
 ) -> Page:
     """The page of a worker's assignment.
 
     Args:
-        session: of the study's database.
-        hit: that the worker accepted.
-        hits: its study's table.
-        placements: that were drawn for it.
+        connection: to the study's database.
+        known: what this process remembers of the database's comparisons.
+        task: the HIT that the worker accepted.
+        drawn: for the assignment.
         first: whether it is the worker's first HIT of the study: instructions are open then.
     """
-    images = images_of(session, [placement.comparison for placement in placements])
-    asked = {question.key: question for question in hits.questions}
+    ids = [each.comparison_id for each in drawn]
+    comparisons = {each.id: each for each in known.named(connection, ids)}
+    checks = {each.comparison_id for each in drawn if each.kind != "vote"}
+    of_checks = images_named(connection, checks) if checks else {}
+    asked = {question.key: question for question in task.hits.questions}
     pairs = []
-    for placement in placements:
-        comparison = placement.comparison
+    for each in drawn:
+        comparison = comparisons[each.comparison_id]
+        images = comparison.images if each.kind == "vote" else of_checks[each.comparison_id]
         pairs.append(
             Pair(
-                number=placement.number,
+                number=each.number,
                 public_id=comparison.public_id,
                 prompt=comparison.prompt,
-                shown=in_places(images[comparison.id], placement.methods),
-                questions=tuple(asked[key] for key in placement.questions),
-                answers={each.question: each.label for each in placement.saved},
+                shown=in_places(images, each.methods),
+                questions=tuple(asked[key] for key in each.questions),
+                answers={question: kept.label for question, kept in each.saved.items()},
             )
         )
-    return _page(hits, hit, pairs, instructions_open=first)
+    return _page(task.hits, task.study_id, pairs, instructions_open=first)
 
 
 def preview_page(session: Session, hit: Hit) -> Page:
@@ -89,7 +95,7 @@ def preview_page(session: Session, hit: Hit) -> Page:
     if hit.pooled:
         of_study = select(Comparison).where(Comparison.study_id == hit.study_id)
         shown = list(session.scalars(of_study.order_by(Comparison.key).limit(hits.per_hit)))
-    images = images_of(session, shown)
+    images = images_named(session.connection(), [comparison.id for comparison in shown])
     pairs = []
     for number, comparison in enumerate(shown, 1):
         pairs.append(
@@ -102,7 +108,7 @@ def preview_page(session: Session, hit: Hit) -> Page:
                 answers={},
             )
         )
-    return _page(hits, hit, pairs, instructions_open=True)
+    return _page(hits, hit.study_id, pairs, instructions_open=True)
 
 
 def preview_order(comparison: Comparison) -> list[str]:
@@ -120,7 +126,7 @@ def preview_order(comparison: Comparison) -> list[str]:
     )
 
 
-def _page(hits: Hits, hit: Hit, pairs: Sequence[Pair], *, instructions_open: bool) -> Page:
+def _page(hits: Hits, study_id: int, pairs: Sequence[Pair], *, instructions_open: bool) -> Page:
     numbers = sorted({len(pair.shown) for pair in pairs})
     counted = " or ".join(str(number) for number in numbers)
     return Page(
@@ -129,16 +135,14 @@ def _page(hits: Hits, hit: Hit, pairs: Sequence[Pair], *, instructions_open: boo
         reminder=hits.reminder.format(both="both" if numbers == [2] else "all"),
         questions=tuple(hits.questions),
         examples=tuple(hits.examples),
-        study_id=hit.study_id,
+        study_id=study_id,
         pairs=tuple(pairs),
         instructions_open=instructions_open,
         min_seconds=hits.min_seconds,
     )
 
 
-def in_places(images: Mapping[str, ShownImage], order: Sequence[str]) -> tuple[Shown, ...]:
+def in_places(images: Mapping[str, KnownImage], order: Sequence[str]) -> tuple[Shown, ...]:
     """Images in the order of their names, numbered from the first place."""
-    return tuple(
-        Shown(number, images[name].public_id, images[name].image.width, images[name].image.height)
-        for number, name in enumerate(order, 1)
-    )
+    found = ((number, images[name]) for number, name in enumerate(order, 1))
+    return tuple(Shown(number, each.public_id, each.width, each.height) for number, each in found)

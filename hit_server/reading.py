@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hit_server.drawn import Drawn
 from hit_server.records import Placement, SavedAnswer
 
 NONE = "none"
@@ -59,7 +60,7 @@ def read_answers(placements: Sequence[Placement], fields: Mapping[str, str]) -> 
     return found
 
 
-def read_answer(placement: Placement, question: str, fields: Mapping[str, str]) -> Answer:
+def read_answer(placement: Placement | Drawn, question: str, fields: Mapping[str, str]) -> Answer:
     """One answer.
 
     Raises:
@@ -77,7 +78,7 @@ def read_answer(placement: Placement, question: str, fields: Mapping[str, str]) 
     )
 
 
-def chosen(placement: Placement, question: str, label: str | None) -> str:
+def chosen(placement: Placement | Drawn, question: str, label: str | None) -> str:
     """The name of the image that stood in the place chosen, or "none".
 
     Raises:

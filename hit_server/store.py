@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session, joinedload
 
 from generation.study import UserError
 from hit_server.reading import Answer
+from hit_server.reclaiming import release
 from hit_server.records import (
     Assignment,
     Comparison,
@@ -24,7 +25,7 @@ from hit_server.records import (
     now,
 )
 from hit_server.registering import new_name
-from hit_server.reserving import placements_of, release
+from hit_server.reserving import placements_of
 
 # Statements that every page asks are built once: building one takes longer than running it.
 _HIT = (
@@ -44,18 +45,6 @@ _IMAGES = (
     select(ShownImage)
     .where(ShownImage.comparison_id.in_(bindparam("comparisons", expanding=True)))
     .options(joinedload(ShownImage.image, innerjoin=True))
-)
-_OTHERS = (
-    select(Placement.assignment_id)
-    .distinct()
-    .join(Hit, Placement.hit_record_id == Hit.id)
-    .where(
-        Hit.study_id == bindparam("study"),
-        Placement.worker_id == bindparam("worker"),
-        Placement.assignment_id != bindparam("assignment"),
-        Placement.released_at.is_(None),
-    )
-    .limit(bindparam("most"))
 )
 
 
@@ -111,17 +100,6 @@ def images_of(
     for image in session.scalars(_IMAGES, {"comparisons": list(found)}):
         found[image.comparison_id][image.name] = image
     return found
-
-
-def others_opened(
-    session: Session, study_id: int, assignment_id: str, worker_id: str, *, most: int
-) -> int:
-    """How many other assignments of a study a worker has opened and not given back.
-
-    Counting ends at `most`.
-    """
-    names = {"study": study_id, "assignment": assignment_id, "worker": worker_id, "most": most}
-    return len(session.scalars(_OTHERS, names).all())
 
 
 def unpublished(session: Session, study: StudyRecord) -> list[Comparison]:

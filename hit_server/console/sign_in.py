@@ -8,8 +8,19 @@ import time
 from collections import deque
 from typing import Any
 
-from flask import Blueprint, abort, current_app, redirect, render_template, request, url_for
+from flask import (
+    Blueprint,
+    Flask,
+    Request,
+    abort,
+    current_app,
+    redirect,
+    render_template,
+    request,
+    url_for,
+)
 from flask import session as cookie
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from werkzeug.wrappers import Response as AnyResponse
 
 from hit_server.security import refuse_other_sites
@@ -18,6 +29,16 @@ from hit_server.settings import Settings
 sign_in = Blueprint("sign_in", __name__)
 TRIES, SECONDS = 10, 60.0
 """Wrong passwords that are answered in so many seconds."""
+
+
+class ConsoleSessions(SecureCookieSessionInterface):
+    """Sessions of the console alone: workers' pages use no cookies and need not look for any."""
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        """The browser's session; none, which cannot be written to, for who brings no cookie."""
+        if "Cookie" in request.headers or request.path.startswith("/console"):
+            return super().open_session(app, request)
+        return None
 
 
 @sign_in.get("/console/sign-in")

@@ -17,8 +17,9 @@ from generation.study import UserError
 from hit_server.console import figures
 from hit_server.console.sign_in import required
 from hit_server.hits import hits_of_record
+from hit_server.known import images_named
 from hit_server.page import in_places
-from hit_server.records import Assignment, Comparison, Hit, Placement, ShownImage, StudyRecord, Vote
+from hit_server.records import Assignment, Comparison, Hit, Placement, StudyRecord, Vote
 from hit_server.security import refuse_other_sites
 from hit_server.store import images_of, votes_given
 from hit_server.tokens import secret_of, worker_hash
@@ -115,7 +116,7 @@ def comparison(name: str, public_id: str) -> str:
             comparison=one,
             images=images,
             origins=origins,
-            seen=_seen(session, one, images, shown=shown),
+            seen=_seen(session, one, shown=shown),
             shown=shown,
             titles=_titles(found),
         )
@@ -184,10 +185,9 @@ def _own(name: str, record: int) -> str:
         return assignment.assignment_id
 
 
-def _seen(
-    session: Session, comparison: Comparison, images: dict[str, ShownImage], *, shown: bool
-) -> list[dict[str, Any]]:
+def _seen(session: Session, comparison: Comparison, *, shown: bool) -> list[dict[str, Any]]:
     """The comparison on each worker's page; the votes too where they are to be shown."""
+    images = images_named(session.connection(), [comparison.id])[comparison.id]
     secret = _secret(session)
     found = []
     for placement in session.scalars(

@@ -332,3 +332,49 @@ def test_an_image_that_was_replaced_before_it_was_published_is_the_new_one(tmp_p
         register_study(session, file, rows, folder)
         assert web.get(address).data == after
     engine.dispose()
+
+
+def test_pages_are_drawn_again_taken_over_and_refused_on_both_databases(
+    engine: Engine, tmp_path: Path
+) -> None:
+    """What is rare takes another way through the server than a first visit."""
+    with session_factory(engine)() as session:
+        study = registered(session, scratch_study(tmp_path, scenes=8))
+        study.hits = study.hits | {"checks": {"share": 0.5}, "per_hit": 4}
+        first = published(session, study, study.comparisons[:4]).public_id
+        pool = published(session, study, [], name="3POOL").public_id
+    web = create_app(Settings(worker_sites=[SITE]), engine).test_client()
+    pages = Pages(web, engine, first)
+    token = pages.token()
+    checks = pages.count() - 4
+    assert pages.save(token, **{"1.correctness": "1"}) == 204
+    assert pages.save(token, **{"1.correctness": "2", "2.appeal": "9"}) == 400
+    assert web.post(f"/left?token={token}").status_code == 204
+    again = pages.get().text
+    assert again.count(" checked") == 1
+    # The crowd gives a returned assignment to the next worker, who gets its places.
+    assert pages.get(workerId="A2").status_code == 200
+    with Session(engine) as session:
+        held = session.scalars(select(Placement).where(Placement.released_at.is_(None))).all()
+        assert {each.worker_id for each in held} == {"A2"}
+        votes = [each for each in held if each.kind == "vote"]
+        assert [each.slot for each in votes] == [0] * 4
+        assert len(held) - 4 == checks
+        assert {each.comparison.reserved for each in votes} == {1}
+        session.add(
+            Assignment(
+                hit_record_id=held[0].hit_record_id, assignment_id="3ABC", worker_id="A2",
+                status="Submitted", answer="", submitted_at=now(),
+            )
+        )  # fmt: skip
+        session.commit()
+    before = pages.count()
+    assert pages.get(workerId="A3").status_code == 403
+    pages.public_id = pool
+    assert pages.get(workerId="A2", hitId="3POOL", assignmentId="3P").status_code == 200
+    assert pages.count() > before
+    with Session(engine) as session:
+        twice = select(Placement.comparison_id).where(
+            Placement.worker_id == "A2", Placement.kind == "vote"
+        )
+        assert len(set(session.scalars(twice))) == len(session.scalars(twice).all()) > 4
