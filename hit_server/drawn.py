@@ -31,7 +31,6 @@ _DRAWN = (
         _P.left_at.is_not(None),
         _SUBMITTED,
         _S.question,
-        _S.id,
         _S.label,
     )
     .outerjoin(SavedAnswer.__table__, _S.placement_id == _P.id)
@@ -44,14 +43,6 @@ _DRAWN = (
     .order_by(_P.number)
 )
 _TO_CHANGE = _DRAWN.with_for_update(of=Placement.__table__)
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """An answer that was saved."""
-
-    id: int
-    label: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +63,8 @@ class Drawn:
     """Whether its page was closed before all was answered."""
     submitted: bool = False
     """Whether the assignment has come in from the crowd."""
-    saved: dict[str, Kept] = field(default_factory=dict)
-    """Answers so far, by question."""
+    saved: dict[str, str] = field(default_factory=dict)
+    """Labels of the answers so far, by question."""
 
 
 def drawn_for(
@@ -87,9 +78,9 @@ def drawn_for(
     names = {"assignment": assignment_id, "worker": worker_id}
     found: dict[int, Drawn] = {}
     for row in connection.execute(_TO_CHANGE if lock else _DRAWN, names):
-        *placement, question, kept, label = row
+        *placement, question, label = row
         if row.id not in found:
             found[row.id] = Drawn(*placement)
         if question is not None:
-            found[row.id].saved[question] = Kept(kept, label)
+            found[row.id].saved[question] = label
     return list(found.values())

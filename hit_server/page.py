@@ -82,7 +82,7 @@ def accepted_page(
                 prompt=comparison.prompt,
                 shown=in_places(images, each.methods),
                 questions=tuple(asked[key] for key in each.questions),
-                answers={question: kept.label for question, kept in each.saved.items()},
+                answers=each.saved,
             )
         )
     return _page(task.hits, task.study_id, pairs, instructions_open=first)

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, update
+from sqlalchemy import Connection, Executable, bindparam, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from hit_server.database import execute_rows
@@ -18,13 +19,25 @@ from hit_server.records import Placement, Record, SavedAnswer
 _TABLES = Record.metadata.tables
 _SAVED = _TABLES[SavedAnswer.__tablename__]
 _PLACEMENTS = _TABLES[Placement.__tablename__]
-_INSERT = insert(_SAVED).inline()
-_UPDATE = update(_SAVED).where(_SAVED.c.id == bindparam("kept"))
+_ANSWER = ("label", "milliseconds", "conditions", "saved_at")
 _SEEN = (
     update(_PLACEMENTS)
     .where(_PLACEMENTS.c.id == bindparam("placement"))
     .values(seen_at=bindparam("at"), left_at=None)
 )
+
+
+def _upsert(insert: Any) -> Executable:
+    """Insert answers; one that is there already, perhaps since a moment ago, is changed."""
+    statement = insert(_SAVED).inline()
+    changed = {name: statement.excluded[name] for name in _ANSWER}
+    found: Executable = statement.on_conflict_do_update(
+        index_elements=["placement_id", "question"], set_=changed
+    )
+    return found
+
+
+_KEEP = {"sqlite": _upsert(sqlite.insert), "postgresql": _upsert(postgresql.insert)}
 
 
 class TooLate(Exception):
@@ -48,28 +61,19 @@ def save(
     """
     if drawn[0].submitted:
         raise TooLate("This assignment was submitted. It counts once, as it was.")
-    new, changed = [], []
+    answers = []
     for each in drawn:
         for question in each.questions:
             label = fields.get(f"{each.number}.{question}")
             if label is None:
                 continue
             answer = read_answer(each, question, fields)
-            kept = each.saved.get(question)
-            if kept is not None and kept.label == label and answer.milliseconds is None:
+            if each.saved.get(question) == label and answer.milliseconds is None:
                 continue  # a page that was loaded again did not time what it shows answered
-            values: dict[str, Any] = {
-                "label": label,
-                "milliseconds": answer.milliseconds,
-                "conditions": answer.conditions,
-                "saved_at": at,
-            }
-            if kept is None:
-                new.append({"placement_id": each.id, "question": question} | values)
-            else:
-                changed.append({"kept": kept.id} | values)
-    execute_rows(connection, _INSERT, new)
-    execute_rows(connection, _UPDATE, changed)
+            values = (label, answer.milliseconds, answer.conditions, at)
+            named = {"placement_id": each.id, "question": question}
+            answers.append(named | dict(zip(_ANSWER, values, strict=True)))
+    execute_rows(connection, _KEEP[connection.dialect.name], answers)
     execute_rows(connection, _SEEN, [{"placement": each.id, "at": at} for each in drawn])
 
 

@@ -2,15 +2,17 @@
 
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 from PIL import Image
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, delete, select
 from sqlalchemy.orm import Session
 
 from generation.manifest import read_manifest
@@ -332,6 +334,31 @@ def test_an_image_that_was_replaced_before_it_was_published_is_the_new_one(tmp_p
         register_study(session, file, rows, folder)
         assert web.get(address).data == after
     engine.dispose()
+
+
+def test_answers_that_come_at_the_same_moment_are_kept_once(engine: Engine, tmp_path: Path) -> None:
+    """Two tabs of one assignment save at once: nobody is told that something broke."""
+    with session_factory(engine)() as session:
+        study = registered(session, scratch_study(tmp_path, scenes=1))
+        public_id = published(session, study, study.comparisons).public_id
+    app = create_app(Settings(worker_sites=[SITE]), engine)
+    pages = Pages(app.test_client(), engine, public_id)
+    token, together = pages.token(), Barrier(6)
+
+    def tab(number: int) -> int:
+        own = Pages(app.test_client(), engine, public_id)
+        together.wait()
+        return own.save(token, **{"1.correctness": str(1 + number % 2), "1.appeal": "none"})
+
+    for _ in range(5):
+        with ThreadPoolExecutor(6) as tabs:
+            assert set(tabs.map(tab, range(6))) == {204}
+        with Session(engine) as session:
+            kept = {each.question: each.label for each in session.scalars(select(SavedAnswer))}
+            assert len(session.scalars(select(SavedAnswer)).all()) == 2
+            assert kept["correctness"] in ("1", "2") and kept["appeal"] == "none"
+            session.execute(delete(SavedAnswer))
+            session.commit()
 
 
 def test_pages_are_drawn_again_taken_over_and_refused_on_both_databases(
