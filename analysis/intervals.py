@@ -53,6 +53,12 @@ class Clusters:
     """What would be drawn anew: the comparison, or its prompt."""
     workers: Codes
 
+    @classmethod
+    def of(cls, comparisons: Codes, prompts: Codes, workers: Codes) -> Clusters:
+        """The prompt is the cluster where prompts have several comparisons."""
+        several = prompts.max() < comparisons.max()
+        return cls(comparisons, prompts if several else comparisons, workers)
+
     @property
     def smallest(self) -> int:
         """The smaller number of clusters: less one it gives the degrees of freedom."""

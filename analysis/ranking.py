@@ -106,7 +106,9 @@ def rank(frame: pd.DataFrame, question: str, *, level: float, model: Model = "da
     fitted = fit(cells, len(methods), model=model, names=methods)
     scores = np.concatenate([_scores(fitted, cell, model) for cell in cells])
     rows = np.concatenate([tally.rows for _, tally in groups])
-    of = _clusters(asked.iloc[rows])
+    votes = asked.iloc[rows]
+    names = ("comparison", "prompt_id", "worker")
+    of = Clusters.of(*(pd.factorize(votes[name])[0] for name in names))
     terms = scores[of_vote] @ np.linalg.inv(fitted.information)
     return _ranking(question, model, methods, fitted, terms, of, level)
 
@@ -272,14 +274,6 @@ def _likelihood(
 
 def _scores(fitted: Fit, cell: Cell, model: Model) -> Floats:
     return _outcomes(cell, fitted.values, fitted.names, model)[1]
-
-
-def _clusters(votes: pd.DataFrame) -> Clusters:
-    comparisons = pd.factorize(votes["comparison"])[0]
-    prompts = pd.factorize(votes["prompt_id"])[0]
-    several = prompts.max() < comparisons.max()
-    workers = pd.factorize(votes["worker"])[0]
-    return Clusters(comparisons, prompts if several else comparisons, workers)
 
 
 def _ranking(

@@ -129,16 +129,14 @@ def tally(frame: pd.DataFrame, rows: NDArray[np.intp], methods: tuple[str, ...])
         raise VotesError(f"unknown choice {unknown!r}. Known: {', '.join(labels)}.")
     counts = np.bincount(comparisons * len(labels) + choices, minlength=len(names) * len(labels))
     counts = counts.reshape(len(names), len(labels)).astype(np.int64)
-    several = int(prompts.max()) + 1 < len(counts)
-    clusters = prompts if several else comparisons
+    of = Clusters.of(comparisons, prompts, workers)
     basis = Basis(
         votes=len(votes),
         comparisons=len(counts),
         workers=len(people),
-        unit="prompt" if several else "comparison",
-        units=int(clusters.max()) + 1,
+        unit="comparison" if of.clusters is comparisons else "prompt",
+        units=int(of.clusters.max()) + 1,
     )
-    of = Clusters(comparisons, clusters, workers)
     places = _places(votes["places"], methods)
     return Tally(
         labels, choices, of, places, counts, basis, pd.Index(names), pd.Index(people), rows
