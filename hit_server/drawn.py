@@ -11,7 +11,9 @@ from hit_server.records import Assignment, Placement, SavedAnswer
 # Built once: building a statement takes longer than running it. Columns and not records: the
 # session's objects would take five times as long.
 _P, _A, _S = (each.__table__.c for each in (Placement, Assignment, SavedAnswer))
-_SUBMITTED = (
+MINE = and_(_P.assignment_id == bindparam("assignment"), _P.worker_id == bindparam("worker"))
+"""Of a placement: it was drawn for this worker's assignment."""
+SUBMITTED = (
     select(_A.id)
     .where(
         _A.assignment_id == _P.assignment_id,
@@ -19,6 +21,7 @@ _SUBMITTED = (
     )
     .exists()
 )
+"""Of a placement: its assignment has come in from the crowd."""
 _DRAWN = (
     select(
         _P.id,
@@ -29,17 +32,12 @@ _DRAWN = (
         _P.methods,
         _P.questions,
         _P.left_at.is_not(None),
-        _SUBMITTED,
+        SUBMITTED,
         _S.question,
         _S.label,
     )
     .outerjoin(SavedAnswer.__table__, _S.placement_id == _P.id)
-    .where(
-        and_(
-            _P.assignment_id == bindparam("assignment"),
-            _P.worker_id == bindparam("worker"),
-        )
-    )
+    .where(MINE)
     .order_by(_P.number)
 )
 _TO_CHANGE = _DRAWN.with_for_update(of=Placement.__table__)

@@ -13,7 +13,8 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from hit_server.records import Assignment, Comparison, Placement
+from hit_server.drawn import SUBMITTED
+from hit_server.records import Comparison, Placement
 from hit_server.tasks import Task
 
 GRACE = timedelta(minutes=5)
@@ -44,9 +45,9 @@ def take_from_others(
     Raises:
         NotYours: somebody else has submitted this assignment.
     """
-    found = select(Placement).where(Placement.id.in_(others)).order_by(Placement.number)
-    for placement in session.scalars(found).all():
-        if _submitted(session, placement):
+    query = select(Placement, SUBMITTED).where(Placement.id.in_(others))
+    for placement, submitted in session.execute(query.order_by(Placement.number)).all():
+        if submitted:
             if placement.assignment_id == assignment_id:
                 raise NotYours("This assignment was submitted by another worker.")
             continue
@@ -108,10 +109,6 @@ def own_votes(worker_id: str, task: Task) -> Any:
 
 def _held(task: Task) -> Any:
     """Placements that hold a slot and whose assignment was not submitted as far as known."""
-    given = select(Assignment.id).where(
-        Assignment.assignment_id == Placement.assignment_id,
-        Assignment.worker_id == Placement.worker_id,
-    )
     return (
         select(Placement)
         .join(Comparison)
@@ -119,7 +116,7 @@ def _held(task: Task) -> Any:
             Comparison.study_id == task.study_id,
             Placement.kind == "vote",
             Placement.released_at.is_(None),
-            ~given.exists(),
+            ~SUBMITTED,
         )
     )
 
@@ -135,12 +132,3 @@ def _stalest(placements: Sequence[Placement]) -> Placement | None:
 
 def _answered(placement: Placement) -> bool:
     return len(placement.saved) >= len(placement.questions)
-
-
-def _submitted(session: Session, placement: Placement) -> bool:
-    """Whether the assignment of a placement has come in from the crowd."""
-    given = select(Assignment.id).where(
-        Assignment.assignment_id == placement.assignment_id,
-        Assignment.worker_id == placement.worker_id,
-    )
-    return session.scalar(given) is not None

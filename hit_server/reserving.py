@@ -27,7 +27,7 @@ from sqlalchemy.orm import Session, joinedload
 from hit_server.checks import check_for
 from hit_server.comparisons import slot_order
 from hit_server.database import execute_rows
-from hit_server.drawn import Drawn, drawn_for
+from hit_server.drawn import MINE, Drawn, drawn_for
 from hit_server.known import Known, KnownComparison
 from hit_server.reclaiming import (
     NotYours,
@@ -45,14 +45,13 @@ __all__ = ["NotYours", "NothingLeft", "place", "placements_of", "reserve"]
 
 # Statements that every page asks are built once: building one takes longer than running it.
 _P, _C = Placement.__table__.c, Comparison.__table__.c
-_MINE = and_(_P.assignment_id == bindparam("assignment"), _P.worker_id == bindparam("worker"))
 # The kind is written out: SQLite plans a statement anew at each turn when a value that it is
 # given might choose a partial index.
 _HOLDS = and_(_P.kind == literal_column("'vote'"), _P.released_at.is_(None))
 _OF_HIT = select(_C.id).where(_C.hit_record_id == bindparam("hit"))
 _PLACEMENTS_OF = (
     select(Placement)
-    .where(_MINE)
+    .where(MINE)
     .order_by(Placement.number)
     .options(joinedload(Placement.comparison, innerjoin=True), joinedload(Placement.saved))
 )
@@ -84,7 +83,7 @@ _RESERVE = (
 )
 _SEEN = (
     update(_TABLES[Placement.__tablename__])
-    .where(_MINE)
+    .where(MINE)
     .values(seen_at=bindparam("at"), left_at=None)
 )
 _H, _STUDY = Hit.__table__.c, StudyRecord.__table__.c

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Text, bindparam, cast, select
 
+from hit_server.drawn import MINE
 from hit_server.hits import Hits, hits_of_record, hits_of_text
 from hit_server.records import Hit, Placement, StudyRecord
 
@@ -13,14 +14,6 @@ from hit_server.records import Hit, Placement, StudyRecord
 _HITS, _STUDIES = Hit.__table__, StudyRecord.__table__
 _SHOWN_BY = _HITS.alias()
 _P = Placement.__table__.c
-_MINE = (
-    select(_P.id)
-    .where(
-        _P.assignment_id == bindparam("assignment"),
-        _P.worker_id == bindparam("worker"),
-    )
-    .exists()
-)
 _OTHERS = (
     select(_P.assignment_id)
     .distinct()
@@ -41,7 +34,7 @@ _TASK = (
         _STUDIES.c.seed,
         _STUDIES.c.votes_wanted,
         cast(_STUDIES.c.hits, Text),
-        _MINE,
+        select(_P.id).where(MINE).exists(),
         _OTHERS.where(_SHOWN_BY.c.study_id == _HITS.c.study_id).exists(),
     )
     .join(_STUDIES, _HITS.c.study_id == _STUDIES.c.id)
