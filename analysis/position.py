@@ -46,15 +46,8 @@ def position_bias(votes: pd.DataFrame | Tallies, *, level: float) -> tuple[Posit
     )
 
 
-def chosen_place(tally: Tally) -> NDArray[np.intp]:
-    """Place of each vote's choice, from 0; the number of methods for no clear winner."""
-    size = tally.places.shape[1]
-    place = np.argmax(tally.places == tally.choices[:, None], axis=1)
-    return np.asarray(np.where(tally.choices == size, size, place), dtype=np.intp)
-
-
 def _bias(question: str, methods: Sequence[str], tally: Tally, level: float) -> PositionBias:
-    place, size = chosen_place(tally), len(methods)
+    place, size = tally.chosen_places, len(methods)
     decided = (place < size).astype(np.float64)
     shares = [
         share_interval(

@@ -163,8 +163,7 @@ def _cells(
         size = len(group.methods)
         known = np.array([methods.index(name) for name in group.methods])
         orders, of = np.unique(tally.places, axis=0, return_inverse=True)
-        place = np.argmax(tally.places == tally.choices[:, None], axis=1)
-        place = np.where(tally.choices == size, size, place)
+        place = tally.chosen_places
         counts = np.zeros((len(orders), size + 1))
         np.add.at(counts, (of, place), 1)
         cells += [

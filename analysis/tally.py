@@ -73,6 +73,13 @@ class Tally:
         return np.asarray(self.counts / self.counts.sum(axis=1, keepdims=True), dtype=np.float64)
 
     @cached_property
+    def chosen_places(self) -> NDArray[np.intp]:
+        """Place of each vote's choice, from 0; the number of methods for no clear winner."""
+        size = self.places.shape[1]
+        place = np.argmax(self.places == self.choices[:, None], axis=1)
+        return np.asarray(np.where(self.choices == size, size, place), dtype=np.intp)
+
+    @cached_property
     def skill(self) -> DawidSkene:
         """Dawid and Skene's model of these votes, fitted once."""
         of = self.of

@@ -13,7 +13,6 @@ from scipy import stats
 
 from analysis.claims import holm
 from analysis.controls import REPEAT
-from analysis.position import chosen_place
 from analysis.settings import Flags
 from analysis.tally import Tallies, Tally
 from analysis.votes import JOIN
@@ -96,7 +95,7 @@ def workers_frame(found: Sequence[Worker]) -> pd.DataFrame:
 def _sums(tally: Tally) -> pd.DataFrame:
     """By worker: votes, how many others voted, how many alike, places, and the accuracy."""
     counts, of = tally.counts, tally.of
-    place, size = chosen_place(tally), tally.places.shape[1]
+    place, size = tally.chosen_places, tally.places.shape[1]
     of_vote = {
         "votes": np.ones(len(place)),
         "others": counts.sum(axis=1)[of.comparisons] - 1,
