@@ -68,15 +68,18 @@ def find(
     groups = tuple(tallies(everybody))
     answers = controls(counted.checks, everybody, check_question)
     people = workers(everybody, groups, answers, table.flags)
-    out = flagged(people) if table.exclude_flagged else []
-    frame = everybody[~everybody["worker"].isin(out)].reset_index(drop=True) if out else everybody
+    flags = flagged(people)
+    kept = (
+        everybody[~everybody["worker"].isin(flags)].reset_index(drop=True) if flags else everybody
+    )
+    kept_groups = tuple(tallies(kept)) if flags else groups
+    frame, counted_groups = (kept, kept_groups) if table.exclude_flagged else (everybody, groups)
     if frame.empty:
         raise VotesError(
             f"all {len(people)} workers are flagged and report.exclude_flagged = true: no vote is "
             "left. Look at report.flags."
         )
     level = table.level
-    counted_groups = tuple(tallies(frame)) if out else groups
     rates = preference_rates(
         counted_groups, resamples=table.resamples, level=level, seed=seed, margin=table.margin
     )
@@ -90,9 +93,9 @@ def find(
         controls=summary(answers, level=level),
         position=position_bias(counted_groups, level=level),
         workers=people,
-        excluded=tuple(out),
+        excluded=tuple(flags) if table.exclude_flagged else (),
         excluded_votes=len(everybody) - len(frame),
-        sensitivity=sensitivity(everybody, groups, flagged(people), level=level),
+        sensitivity=sensitivity(groups, kept_groups, level=level),
     )
 
 

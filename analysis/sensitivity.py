@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
 from analysis.intervals import Floats, Share
 from analysis.rates import score_of
-from analysis.tally import Tallies, Tally, tallies
+from analysis.tally import Tallies, Tally
 
 
 @dataclass(frozen=True)
@@ -27,19 +25,15 @@ class Sensitivity:
     a true answer, which appeal does not have."""
 
 
-def sensitivity(
-    frame: pd.DataFrame, groups: Tallies, flagged: Sequence[str], *, level: float
-) -> tuple[Sensitivity, ...]:
+def sensitivity(groups: Tallies, unflagged: Tallies, *, level: float) -> tuple[Sensitivity, ...]:
     """Scores of every question and pair of methods, three ways.
 
     Args:
-        frame: votes of all workers, flagged ones included.
-        groups: their tallies.
-        flagged: workers' hashes.
+        groups: tallies of all workers' votes.
+        unflagged: tallies of the votes without flagged workers; the same where nobody is flagged.
         level: confidence level.
     """
-    kept = frame[~frame["worker"].isin(list(flagged))]
-    without = dict(tallies(kept) if flagged else groups) if len(kept) else {}
+    without = dict(unflagged)
     found = []
     for group, tally in groups:
         if len(group.methods) != 2:

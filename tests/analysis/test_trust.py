@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -161,12 +162,16 @@ def test_without_flagged_workers_the_score_is_that_of_the_rest(frame_of: FrameOf
     votes[0] = ("c0", "w0", "none")
     frame = frame_of(votes)
     groups = tuple(tallies(frame))
-    (found,) = sensitivity(frame, groups, ["bot"], level=0.95)
+
+    def without(*flagged: str) -> tuple[Any, ...]:
+        return tuple(tallies(frame[~frame["worker"].isin(flagged)]))
+
+    (found,) = sensitivity(groups, without("bot"), level=0.95)
     assert found.everybody.value == pytest.approx((35 + 0.5) / 48)
     assert found.unflagged is not None
     assert found.unflagged.value == pytest.approx(35.5 / 36)
     assert found.weighted.value > found.everybody.value
-    (alone,) = sensitivity(frame, groups, ["w0", "w1", "w2", "bot"], level=0.95)
+    (alone,) = sensitivity(groups, without("w0", "w1", "w2", "bot"), level=0.95)
     assert alone.unflagged is None
 
 
